@@ -1,0 +1,165 @@
+"""Runs the connector as its users do, and reads what it printed."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from airbyte_cdk.entrypoint import launch
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_posthog import SourcePosthog
+
+STREAMS = ("projects", "cohorts", "feature_flags", "persons", "events", "annotations", "insights")
+START_DATE = "2026-01-01T00:00:00Z"
+
+
+@dataclass
+class Output:
+    """What one run of the connector printed, and its exit status."""
+
+    messages: list[dict[str, Any]]
+    text: str
+    status: int
+
+    def of(self, kind: str) -> Iterator[dict[str, Any]]:
+        """The content of the messages of one type, e.g. RECORD."""
+        key = {"CONNECTION_STATUS": "connectionStatus"}.get(kind, kind.lower())
+        return (message[key] for message in self.messages if message["type"] == kind)
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        return [record["data"] for record in self.of("RECORD") if record["stream"] == stream]
+
+    def ids(self, stream: str) -> list[Any]:
+        """The ids of a stream's records in the order of the ids; a record given out twice is there twice."""
+        return sorted(row["id"] for row in self.records(stream))
+
+    def keys(self, stream: str) -> list[tuple[int, Any]]:
+        """As `ids`, with the project of each."""
+        return sorted((row["project_id"], row["id"]) for row in self.records(stream))
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The states of the events stream, oldest first."""
+        return [
+            state["stream"]["stream_state"]
+            for state in self.of("STATE")
+            if state["stream"]["stream_descriptor"]["name"] == "events"
+        ]
+
+    @property
+    def state(self) -> list[dict[str, Any]]:
+        """The last state of each stream, as the platform hands it to the next sync."""
+        last = {state["stream"]["stream_descriptor"]["name"]: state for state in self.of("STATE")}
+        return [{"type": "STREAM", "stream": state["stream"]} for state in last.values()]
+
+    @property
+    def errors(self) -> list[str]:
+        """The sentences of the error traces."""
+        return [trace["error"]["message"] for trace in self.of("TRACE") if trace["type"] == "ERROR"]
+
+    @property
+    def logs(self) -> list[str]:
+        return [log["message"] for log in self.of("LOG")]
+
+    def stream_status(self, stream: str) -> str:
+        """The last status of a stream: COMPLETE or INCOMPLETE once it has ended."""
+        statuses = [
+            trace["stream_status"]["status"]
+            for trace in self.of("TRACE")
+            if trace["type"] == "STREAM_STATUS" and trace["stream_status"]["stream_descriptor"]["name"] == stream
+        ]
+        return str(statuses[-1]) if statuses else ""
+
+    @property
+    def connection(self) -> tuple[str, str]:
+        """Status and sentence of a check."""
+        (status,) = self.of("CONNECTION_STATUS")
+        return status["status"], status.get("message") or ""
+
+
+def config(url: str, key: str, **options: Any) -> dict[str, Any]:
+    return {"api_key": key, "start_date": START_DATE, "base_url": url, **options}
+
+
+def catalog(*streams: str) -> dict[str, Any]:
+    """A configured catalog of `streams`, of all where none is named; events incremental."""
+    return {
+        "streams": [
+            {
+                "stream": {
+                    "name": stream,
+                    "json_schema": {},
+                    "supported_sync_modes": ["full_refresh"] + ["incremental"] * (stream == "events"),
+                    "source_defined_primary_key": [["id"]],
+                },
+                "sync_mode": "incremental" if stream == "events" else "full_refresh",
+                "destination_sync_mode": "append_dedup",
+                "primary_key": [["id"]],
+                "cursor_field": ["timestamp"] if stream == "events" else [],
+            }
+            for stream in streams or STREAMS
+        ]
+    }
+
+
+def legacy_state(timestamp: str, **projects: str) -> list[dict[str, Any]]:
+    """A state of events from before 0.1.8, with entries of projects beside it where given (as p7="...")."""
+    return events_state({"timestamp": timestamp, **_entries(projects)})
+
+
+def project_state(**projects: str) -> list[dict[str, Any]]:
+    """A state of events: project_state(p7="2026-01-01T00:00:00Z")."""
+    return events_state(_entries(projects))
+
+
+def _entries(projects: Mapping[str, str]) -> dict[str, Any]:
+    return {project[1:]: {"timestamp": timestamp} for project, timestamp in projects.items()}
+
+
+def events_state(stream_state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, "stream_state": stream_state}}]
+
+
+def arguments(folder: Path, command: str, **files: Any) -> list[str]:
+    """The command line for `command`, with each of `files` (config, catalog, state) written into `folder`."""
+    line = [command]
+    for name, content in files.items():
+        if content is not None:
+            path = folder / f"{name}.json"
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+            line += [f"--{name}", str(path)]
+    return line
+
+
+def run(command: str, *flags: str, **files: Any) -> Output:
+    """`launch(SourcePosthog(), [command, ...])` in this process."""
+    printed, status = StringIO(), 0
+    # The CDK prints to the interpreter's original stdout.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(printed), patch("sys.__stdout__", printed):
+        try:
+            launch(SourcePosthog(), [*arguments(Path(folder), command, **files), *flags])
+        except AirbyteTracedException as error:
+            error.emit_message()
+            status = 1
+    return output(printed.getvalue(), status)
+
+
+def run_command(command: str, *flags: str, **files: Any) -> Output:
+    """The command `source-posthog` in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), command, **files), *flags]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    return output(done.stdout + done.stderr, done.returncode)
+
+
+def output(text: str, status: int) -> Output:
+    """`text` as messages; a line that is not one fails, since a destination could not read it either."""
+    return Output([json.loads(line) for line in text.splitlines() if line.strip()], text, status)

@@ -1,0 +1,299 @@
+"""What an account holds: projects with their rows, and the keys that may read them."""
+
+import json
+import math
+import random
+import re
+import threading
+import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+Row = dict[str, Any]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+SECOND = 1_000_000  # microseconds, the unit of all instants of events
+DAY = 86_400 * SECOND
+KEY = "phx_all_scopes"  # the key that every built account has: all scopes, all projects
+ORGANIZATION = "0190a000-0000-7000-8000-000000000001"
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
+)
+
+
+def microseconds(text: str) -> int:
+    """The instant that an ISO 8601 text names, in microseconds since the epoch; UTC if it has no zone.
+
+    Digits beyond the microsecond are cut off. Raises ValueError for any other text, e.g. where a plus became a space.
+    """
+    match = _ISO.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    fraction, zone = match.groups()[6:]
+    at = datetime(year, month, day, hour, minute, second, int((fraction or "0")[:6].ljust(6, "0")), timezone.utc)
+    if zone and zone not in "Zz":
+        digits = zone[1:].replace(":", "").ljust(4, "0")
+        shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        at -= shift if zone[0] == "+" else -shift
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def isoformat(at: int) -> str:
+    """`at` (microseconds) as PostHog writes an event's timestamp: no fraction when it is zero, else six digits."""
+    return (EPOCH + timedelta(microseconds=at)).isoformat()
+
+
+def random_uuid(rng: random.Random) -> str:
+    """A version 4 UUID from `rng`."""
+    digits = f"{rng.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
+
+
+def finite(value: Any) -> Any:
+    """`value` with NaN and the infinities as null, at any depth, as PostHog gives them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return value
+
+
+def cleaned(properties: Mapping[str, Any]) -> Row:
+    """`properties` as PostHog gives them: no NaN or Infinity, no double quotes around string values."""
+    return {key: value.strip('"') if isinstance(value, str) else finite(value) for key, value in properties.items()}
+
+
+def encode(value: Any) -> bytes:
+    """`value` as JSON. The standard library takes what orjson refuses: integers over 64 bits and half surrogates."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(finite(value), separators=(",", ":")).encode()
+
+
+@dataclass(slots=True)
+class Event:
+    """One event. `at` is in microseconds since the epoch, UTC."""
+
+    id: str
+    at: int
+    event: str = "$pageview"
+    distinct_id: str = "user-1-0"
+    properties: Row = field(default_factory=dict)
+    elements_chain: str = ""
+    elements: list[Row] = field(default_factory=list)
+    _json: tuple[bytes, bytes] | None = field(default=None, repr=False, compare=False)
+
+    def json(self, person: bytes = b"null") -> bytes:
+        """The row as JSON with `person` in it. All but the person is encoded once, since benchmarks read it often."""
+        if self._json is None:
+            head = {
+                "id": self.id,
+                "distinct_id": self.distinct_id,
+                "properties": self.properties,
+                "event": self.event,
+                "timestamp": isoformat(self.at),
+            }
+            tail = {"elements": self.elements, "elements_chain": self.elements_chain}
+            self._json = encode(head)[:-1] + b',"person":', b"," + encode(tail)[1:]
+        return self._json[0] + person + self._json[1]
+
+
+def event(
+    at: str | int, id: str | None = None, *, properties: Mapping[str, Any] | None = None, **fields: Any
+) -> Event:
+    """An event at `at` (ISO 8601 text, or microseconds since the epoch), with a random id where none is given."""
+    instant = microseconds(at) if isinstance(at, str) else at
+    return Event(id or str(uuid.uuid4()), instant, properties=cleaned(properties or {}), **fields)
+
+
+class EventTable:
+    """Events by time. Threads may read while others add: adding replaces the index as a whole."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._lock = threading.Lock()
+        self._index: tuple[list[int], list[Event]] = ([], [])
+        self.add(events)
+
+    def add(self, events: Iterable[Event]) -> None:
+        with self._lock:
+            merged = sorted([*self._index[1], *events], key=lambda event: event.at)
+            self._index = [event.at for event in merged], merged
+
+    def __iter__(self) -> Iterator[Event]:
+        """All events, oldest first."""
+        return iter(self._index[1])
+
+    def __len__(self) -> int:
+        return len(self._index[1])
+
+    def between(
+        self, after: int, before: int, wanted: int, oldest_first: bool, keep: Callable[[Event], bool] | None = None
+    ) -> list[Event]:
+        """The first `wanted` events with after < at < before that `keep` holds, newest first unless `oldest_first`.
+
+        Gives more where events tie with the last one: all of a timestamp or none, so that the caller can pick of them.
+        """
+        times, events = self._index
+        low, high = bisect_right(times, after), bisect_left(times, before)
+        if keep is None:
+            if oldest_first:
+                if low + wanted < high:
+                    high = bisect_right(times, times[low + wanted - 1], low, high)
+            elif high - wanted > low:
+                low = bisect_left(times, times[high - wanted], low, high)
+            return events[low:high] if oldest_first else events[low:high][::-1]
+        found: list[Event] = []
+        for place in range(low, high) if oldest_first else range(high - 1, low - 1, -1):
+            one = events[place]
+            if len(found) >= wanted and one.at != found[-1].at:
+                break
+            if keep(one):
+                found.append(one)
+        return found
+
+
+@dataclass
+class Project:
+    """A project and its rows, each list in the order of its table.
+
+    Attributes:
+        dropped_persons: indexes in `persons` of the rows that the list drops after it applied `limit`.
+        broken_insights: by the id of an insight, the status (400 or 500) of every page that it is on.
+        no_access: the project exists, but the key's user is not let in.
+        settings: fields of the project's own row that differ from the usual.
+    """
+
+    id: int
+    name: str = ""
+    events: EventTable = field(default_factory=EventTable)
+    persons: list[Row] = field(default_factory=list)
+    cohorts: list[Row] = field(default_factory=list)
+    feature_flags: list[Row] = field(default_factory=list)
+    annotations: list[Row] = field(default_factory=list)
+    insights: list[Row] = field(default_factory=list)
+    organization: str = ORGANIZATION
+    dropped_persons: set[int] = field(default_factory=set)
+    broken_insights: dict[int, int] = field(default_factory=dict)
+    no_access: bool = False
+    settings: Row = field(default_factory=dict)
+    _people: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _people_of: int = field(default=-1, repr=False)
+
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Let `events` arrive; safe while a server runs."""
+        self.events.add(events)
+
+    def person_of(self, distinct_id: str) -> bytes:
+        """What an event of `distinct_id` shows as its person with `include_person=true`, as JSON."""
+        if self._people_of != len(self.persons):
+            people = {}
+            for person in list(self.persons):
+                properties = person.get("properties") or {}
+                shown = {
+                    "is_identified": person.get("is_identified"),
+                    "distinct_ids": (person.get("distinct_ids") or [])[:1],
+                    "properties": {key: properties[key] for key in ("email", "name", "username") if key in properties},
+                }
+                people.update(dict.fromkeys(person.get("distinct_ids") or [], encode(shown)))
+            self._people, self._people_of = people, len(self.persons)
+        return self._people.get(distinct_id, b"null")
+
+    def row(self) -> Row:
+        """The project's row in the list of projects."""
+        return {
+            "id": self.id,
+            "uuid": f"0190a000-0000-7000-8000-{self.id:012x}",
+            "organization": self.organization,
+            "project_id": self.id,
+            "api_token": f"phc_public_token_of_{self.id}",
+            "name": self.name,
+            "completed_snippet_onboarding": len(self.events) > 0,
+            "has_completed_onboarding_for": {"product_analytics": True} if len(self.events) else None,
+            "ingested_event": len(self.events) > 0,
+            "is_demo": False,
+            "timezone": "UTC",
+            "access_control": False,
+            **self.settings,
+        }
+
+    def full_row(self) -> Row:
+        """What `/api/projects/:id/` gives: the row and more."""
+        return {
+            **self.row(),
+            "created_at": "2025-11-03T09:12:44.120394Z",
+            "updated_at": "2026-02-18T18:28:57.827410Z",
+            "product_description": None,
+            "effective_membership_level": 15,
+            "has_group_types": False,
+            "group_types": [],
+            "live_events_token": "not-a-secret",
+            "app_urls": ["https://example.com"],
+            "anonymize_ips": False,
+            "autocapture_opt_out": None,
+            "session_recording_opt_in": True,
+            "data_attributes": ["data-attr"],
+            "person_display_name_properties": ["email", "name", "username"],
+            "test_account_filters": [{"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}],
+            "week_start_day": None,
+        }
+
+
+@dataclass(frozen=True)
+class Key:
+    """A personal API key.
+
+    Attributes:
+        scopes: e.g. {"query:read"}; None means all.
+        project_ids: the projects that the key is limited to; None means no limit.
+    """
+
+    token: str
+    scopes: frozenset[str] | None = None
+    project_ids: tuple[int, ...] | None = None
+
+
+@dataclass
+class Account:
+    """All that one user of PostHog can see, and the user's keys by token."""
+
+    projects: dict[int, Project] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+
+    def add_key(self, key: Key) -> Key:
+        self.keys[key.token] = key
+        return key
+
+
+def account(*projects: Project, keys: Iterable[Key] = ()) -> Account:
+    """An account of `projects` with the key `KEY` and `keys`."""
+    return Account({one.id: one for one in projects}, {one.token: one for one in (Key(KEY), *keys)})
+
+
+def account_with(
+    events_by_project: Mapping[int, Iterable[Event]],
+    *,
+    keys: Iterable[Key] = (),
+    **rows: Mapping[int, list[Row]] | list[Row],
+) -> Account:
+    """A small account: a project for each entry of `events_by_project`.
+
+    `rows` are the rows of other streams by project, e.g. `cohorts={7: [...]}`; a plain list goes to every project.
+    """
+    projects = []
+    for project_id, events in events_by_project.items():
+        lists = {
+            name: list(given.get(project_id, ()) if isinstance(given, Mapping) else given)
+            for name, given in rows.items()
+        }
+        projects.append(Project(project_id, f"Project {project_id}", EventTable(events), **lists))  # type: ignore[arg-type]
+    return account(*projects, keys=keys)

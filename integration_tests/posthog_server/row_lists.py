@@ -1,0 +1,109 @@
+"""The lists other than events: which rows, in which order, and where the next page is."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from .data import Account, Project, Row, encode
+from .traffic import Refusal, server_error
+
+DEFAULT_LIMIT = 100
+PERSONS_WITH_NEXT = 50_000  # above this limit the persons list gives no `next`
+
+
+def window(query: Mapping[str, str]) -> tuple[int, int]:
+    """`limit` and `offset` of a query. As Django's pager, takes the default for what is not a number."""
+    limit, offset = query.get("limit", ""), query.get("offset", "")
+    return (
+        (int(limit) if limit.isdecimal() else 0) or DEFAULT_LIMIT,
+        int(offset) if offset.isdecimal() else 0,
+    )
+
+
+def one_list(rows: list[Row], query: Mapping[str, str], url: str) -> bytes:
+    """The page of `rows` that `query` asks for, with the URLs of its neighbours."""
+    limit, offset = window(query)
+    following = _url(url, query, limit, offset + limit) if offset + limit < len(rows) else None
+    return encode(
+        {
+            "count": len(rows),
+            "next": following,
+            "previous": _previous(url, query, limit, offset),
+            "results": rows[offset : offset + limit],
+        }
+    )
+
+
+def persons(project: Project, query: Mapping[str, str], url: str) -> bytes:
+    """A page of persons: no count, and short by the rows that are dropped after the limit was applied."""
+    limit, offset = window(query)
+    people = list(project.persons)
+    page = people[offset : offset + min(limit, PERSONS_WITH_NEXT)]
+    kept = [row for place, row in enumerate(page, offset) if place not in project.dropped_persons]
+    more = offset + limit < len(people) and limit <= PERSONS_WITH_NEXT
+    return encode(
+        {
+            "next": _url(url, query, limit, offset + limit) if more else None,
+            "previous": _previous(url, query, limit, offset),
+            "results": sorted(kept, key=lambda row: row.get("created_at") or "", reverse=True),
+        }
+    )
+
+
+def rows_of(account: Account, project: Project, stream: str, query: Mapping[str, str], rng: random.Random) -> list[Row]:
+    """All rows of `stream` that the list shows, in the order of this request."""
+    if stream == "cohorts":
+        return _by(project.cohorts, "-created_at", hidden="deleted")
+    if stream == "annotations":
+        siblings = [one for one in account.projects.values() if one.organization == project.organization]
+        rows = [
+            row
+            for one in siblings
+            for row in list(one.annotations)
+            if one is project or row.get("scope") == "organization"
+        ]
+        return _by(rows, "-date_marker", hidden="deleted")
+    rows = list(getattr(project, stream))
+    rng.shuffle(rows)  # what the order leaves open differs from request to request
+    if stream == "feature_flags":
+        hidden = "" if query.get("archived") == "true" else "archived"
+        return _by(rows, query.get("order") or "-created_at", hidden)
+    # The default order of insights is by a column that is mostly null, so it leaves nearly all open.
+    return _by(rows, query["order"]) if query.get("order") else rows
+
+
+def require_sound_insights(project: Project, body: bytes, page: list[Row]) -> None:
+    """Raise the Refusal of the first broken insight in `page`, since it spoils the whole page."""
+    for row in page:
+        status = project.broken_insights.get(row["id"])
+        if status == 400:
+            raise Refusal(400, "invalid_input", "Action ID 42 does not exist!")
+        if status:
+            raise server_error()
+
+
+def _by(rows: list[Row], order: str, hidden: str = "") -> list[Row]:
+    """`rows` without those that have the field `hidden` set, by a field (null is lowest), downwards with a minus."""
+    name = order.lstrip("-")
+    shown = [row for row in rows if not (hidden and row.get(hidden))]
+    if shown and not any(name in row for row in shown):
+        raise Refusal(400, "invalid_input", f"Cannot resolve keyword '{name}' into field.")
+
+    def rank(row: Row) -> tuple[bool, Any]:
+        value = row.get(name)
+        return (False, 0) if value is None else (True, value)
+
+    return sorted(shown, key=rank, reverse=order.startswith("-"))
+
+
+def _previous(url: str, query: Mapping[str, str], limit: int, offset: int) -> str | None:
+    return _url(url, query, limit, max(offset - limit, 0)) if offset else None
+
+
+def _url(url: str, query: Mapping[str, str], limit: int, offset: int) -> str:
+    """The URL of a page; as Django, without an offset of 0, and with the parameters in the order of their names."""
+    params: dict[str, Any] = {**query, "limit": limit, "offset": offset}
+    if not offset:
+        del params["offset"]
+    return f"{url}?{urlencode(sorted(params.items()))}"

@@ -1,0 +1,502 @@
+"""What the manifest cannot say: reading events so that none is lost, and pages that must not be believed blindly.
+
+Three classes, each named in `manifest.yaml`:
+
+* `ResultsExtractor` takes the rows out of an answer, and refuses an answer that would lose data in silence.
+* `EventsSimpleRetriever` reads one window of one project's events, newest first.
+* `EventsCartesianProductStreamSlicer` cuts the windows and keeps the state.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import InitVar, dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import zip_longest
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+import pendulum
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
+from airbyte_cdk.sources.declarative.partition_routers import CartesianProductStreamSlicer
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
+from airbyte_cdk.sources.message import MessageRepository, NoopMessageRepository
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.utils import AirbyteTracedException
+
+MICROSECOND = timedelta(microseconds=1)  # PostHog's precision: `before` and `after` are exclusive at this step
+
+# A page with `next: null` can still have older events behind it: the server may have looked at a short span only. It
+# does so only when that span holds half a page, and no server caps a page under 100 rows, so fewer than 50 rows with
+# `next: null` are all there is (shared/posthog-api.md, "next: null can lie").
+HALF_OF_THE_SMALLEST_CAP = 50
+
+# A third event list of one project waits up to 30 s on the server and then fails with a 500.
+EVENT_LISTS_AT_ONCE = 2
+
+SHORTEST_WINDOW = timedelta(seconds=1)  # a slow window is halved down to this
+
+# Tied events are told apart by the last hex digits of their ids; the last group of a UUID has 12.
+LONGEST_SUFFIX = 12
+
+_MAY_EXCEED_64_BITS = re.compile(rb"\d{19}")
+
+# An empty window moves the state only when it ended this long ago, so that a clock that runs ahead of PostHog's by
+# less than this cannot push the state past events that are still to come.
+CLOCK_TOLERANCE = timedelta(days=1)
+
+
+def now() -> datetime:
+    """The present instant, in UTC. Tests replace it."""
+    return datetime.now(timezone.utc)
+
+
+def instant(text: str) -> datetime:
+    """The instant that an ISO 8601 text names (Z, +00:00 or +0200, with or without a fraction; UTC if it has no zone).
+
+    Raises ValueError for anything else, also for a bare date, time or duration.
+    """
+    try:
+        at = datetime.fromisoformat(text)  # forty times faster than pendulum, and knows the form that PostHog writes
+        if at.tzinfo and "T" in text:
+            return at
+    except (TypeError, ValueError):
+        pass
+    parsed = pendulum.parse(text, exact=True) if isinstance(text, str) else None
+    if not isinstance(parsed, datetime):
+        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
+    return parsed
+
+
+def iso(at: datetime) -> str:
+    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
+    return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def page(response: requests.Response) -> Mapping[str, Any]:
+    """The JSON object in `response`, decoded once however often it is asked for.
+
+    Raises AirbyteTracedException where the body is not a JSON object.
+    """
+    body = getattr(response, "_page", None)
+    if body is None:
+        try:
+            body = _decode(response.content)
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise unbelievable(response, "the answer is not a JSON object")
+        setattr(response, "_page", body)  # noqa: B010  # not an attribute that requests knows of
+    return body
+
+
+def _decode(content: bytes) -> Any:
+    """JSON as Python, exactly. orjson turns integers over 64 bits into floats, and refuses floats over 1.8e308 and
+    half surrogates, all of which PostHog passes on from its users' properties; the standard library takes them."""
+    if not _MAY_EXCEED_64_BITS.search(content):
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            pass
+    return json.loads(content)
+
+
+def rows(response: requests.Response) -> list[dict[str, Any]]:
+    """The `results` of `response`.
+
+    Raises AirbyteTracedException where there is no such list, or a row in it has no id: both would lose data unseen.
+    """
+    results = page(response).get("results")
+    if not isinstance(results, list):
+        raise unbelievable(response, "the answer has no list of `results`")
+    if not all(isinstance(row, dict) and row.get("id") is not None for row in results):
+        raise unbelievable(response, "a row has no `id`")
+    return results
+
+
+def unbelievable(response: requests.Response, what: str) -> AirbyteTracedException:
+    """The error for an answer that PostHog would not give; nothing of it is read."""
+    path = urlsplit(response.url).path
+    return AirbyteTracedException(
+        message=f"PostHog's answer for {path} cannot be used: {what}. Nothing of it was read; run the sync again, and "
+        "if that does not help, check that `base_url` is PostHog itself and not a page in front of it.",
+        internal_message=f"{what}: {response.url}",
+        failure_type=FailureType.transient_error,
+    )
+
+
+@dataclass
+class ResultsExtractor(RecordExtractor):
+    """Takes `results` out of an answer.
+
+    The stock DpathExtractor walks the whole body and takes a missing `results` for an empty page; here it is an error.
+    So is a `next` that does not lead on, since the pager of the manifest would follow it without end.
+
+    Attributes:
+        single_row: the answer may also be one row by itself, as `/api/projects/:id/` gives it.
+    """
+
+    single_row: bool = False
+
+    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
+        body = page(response)
+        if self.single_row and "results" not in body and body.get("id") is not None:
+            return [body]
+        results = rows(response)
+        if body.get("next") and not _offset(body["next"]) > _offset(response.url):
+            raise unbelievable(response, f"its `next` does not lead on ({body['next']!r})")
+        return results
+
+
+def _offset(url: str) -> int:
+    """The `offset` that `url` asks for; 0 where it names none."""
+    try:
+        return int(parse_qs(urlsplit(url).query).get("offset", ["0"])[-1])
+    except (AttributeError, TypeError, ValueError):
+        return 0
+
+
+@dataclass
+class EventsSimpleRetriever(SimpleRetriever):
+    """Reads one window of one project's events: every event in [start_time, end_time) once, newest first.
+
+    The stock retriever follows `next` and stops where it is null. On PostHog's events list both lose events: `next`
+    skips events tied with the last row, and it can be null with any number of older events left. So this one pages by
+    time: it asks again for all up to and including the oldest timestamp it has seen, leaves out what it has already
+    given out at that timestamp, and stops only when the server has shown that nothing is left.
+
+    A window that the server finds too slow is halved, the newest half first. Nothing is read twice.
+    """
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__post_init__(parameters)
+        self._gates: MutableMapping[Any, threading.BoundedSemaphore] = {}
+
+    def request_params(
+        self,
+        stream_state: Mapping[str, Any] | None,
+        stream_slice: Mapping[str, Any] | None = None,
+        next_page_token: Mapping[str, Any] | None = None,
+    ) -> MutableMapping[str, Any]:
+        """The bounds of one request, both exclusive: the slice's own, overridden by what the token names."""
+        params: MutableMapping[str, Any] = {}
+        if stream_slice:
+            params["after"] = iso(instant(stream_slice["start_time"]) - MICROSECOND)
+            params["before"] = stream_slice["end_time"]
+        params.update(next_page_token or {})
+        return params
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[Record]:
+        """Give out the events of the window `stream_slice`, page by page.
+
+        Raises AirbyteTracedException, naming project and window, where the server's answers cannot be used or even a
+        second of events is too slow for it.
+        """
+        if stream_slice is None:
+            raise ValueError("The events stream is read in windows; read_records needs a slice")
+        project_id = stream_slice["project_id"]
+        for event in self._window(stream_slice):
+            event["project_id"] = project_id
+            yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
+
+    def _window(self, window: StreamSlice) -> Iterator[dict[str, Any]]:
+        before = instant(window["end_time"])
+        floors = [instant(window["start_time"])]  # the last one bounds the next request; a halved window adds one
+        given: set[str] = set()  # ids already given out at `before` - 1 µs, the oldest timestamp so far
+        while floors:
+            if before == floors[-1]:
+                floors.pop()
+                given = set()
+                continue
+            try:
+                events, more = self._page(window, floors[-1], before)
+            except RequestWindowSplitRequiredException as too_slow:
+                floors.append(_middle(floors[-1], before, window, too_slow))
+                continue
+            fresh = {event["id"]: event for event in events if event["id"] not in given}
+            yield from fresh.values()
+            if not events or (not more and len(events) < HALF_OF_THE_SMALLEST_CAP):
+                before = floors[-1]
+                continue
+            oldest = instant(events[-1]["timestamp"])
+            tied = {event["id"] for event in events if instant(event["timestamp"]) == oldest}
+            if len(tied) < len({event["id"] for event in events}):
+                before, given = oldest + MICROSECOND, tied
+            else:  # one timestamp fills the page, so paging by time cannot pass it
+                given |= tied
+                for event in self._ties(window, oldest):
+                    if event["id"] not in given:
+                        yield event
+                before, given = oldest, set()
+
+    def _ties(self, window: StreamSlice, at: datetime, suffix: str = "") -> Iterator[dict[str, Any]]:
+        """The events of one microsecond, split by the last digits of their ids until each part fits a page.
+
+        `next` can be trusted here: for a range of 60 s or less the server does not look at shorter spans.
+        """
+        events, more = self._page(window, at, at + MICROSECOND, suffix)
+        if not more:
+            yield from events
+        elif len(suffix) == LONGEST_SUFFIX:
+            raise _unusable(window, f"events at {iso(at)} cannot be told apart by their ids")
+        else:
+            for digit in "0123456789abcdef":
+                yield from self._ties(window, at, digit + suffix)
+
+    def _page(
+        self, window: StreamSlice, start: datetime, end: datetime, suffix: str = ""
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """One request for the events in [start, end) whose id ends in `suffix`; also, whether `next` is set."""
+        token = {"after": iso(start - MICROSECOND), "before": iso(end)}
+        if suffix:
+            token["properties"] = json.dumps([{"type": "hogql", "key": f"toString(uuid) like '%{suffix}'"}])
+        with self._gates.setdefault(window["project_id"], threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)):
+            response = self.requester.send_request(
+                stream_slice=window, request_params=self.request_params(None, window, token)
+            )
+        if response is None:
+            raise _unusable(window, "there was no answer")
+        events = rows(response)
+        _require_newest_first(events, start, end, suffix, window)
+        more = bool(page(response).get("next"))
+        if more and not events:
+            raise _unusable(window, "an empty page says that there is more")
+        return events, more
+
+
+def _middle(start: datetime, end: datetime, window: StreamSlice, too_slow: Exception) -> datetime:
+    if end - start <= SHORTEST_WINDOW:
+        raise AirbyteTracedException(
+            message=f"{_name(window)}: PostHog is too slow even for the second up to {iso(end)}. Run the sync again "
+            "when PostHog is less busy; what was read so far is kept.",
+            internal_message=str(too_slow),
+            failure_type=FailureType.transient_error,
+        ) from too_slow
+    return start + (end - start) / 2
+
+
+def _require_newest_first(
+    events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str, window: StreamSlice
+) -> None:
+    """Refuse a page that paging by time would lose events on: out of the range asked for, or out of order."""
+    newer, text = end - MICROSECOND, None
+    for event in events:
+        if event.get("timestamp") == text:
+            continue
+        text = event.get("timestamp")
+        try:
+            at = instant(text)  # type: ignore[arg-type]  # None raises ValueError like any other text that is no date
+        except ValueError as no_date:
+            raise _unusable(window, f"event {event['id']} has the timestamp {text!r}, which is no date") from no_date
+        if not start <= at <= newer:
+            raise _unusable(window, f"event {event['id']} at {text} is out of the range asked for, or out of order")
+        newer = at
+    if suffix and not all(str(event["id"]).endswith(suffix) for event in events):
+        raise _unusable(window, "the filter by id was ignored")
+
+
+def _unusable(window: StreamSlice, what: str) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=f"{_name(window)}: PostHog's answer cannot be used: {what}. Nothing of that page was read, and the "
+        "next sync begins at this window again.",
+        failure_type=FailureType.system_error,
+    )
+
+
+def _name(window: Mapping[str, Any]) -> str:
+    return f"Stream events, project {window['project_id']}, window {window['start_time']} to {window['end_time']}"
+
+
+@dataclass
+class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
+    """Cuts each project's time into windows, and keeps each project's state.
+
+    The state is the newest instant up to which all of a project's events were given out:
+
+        {"<project id>": {"timestamp": "2026-01-01T00:00:00.123456+00:00"}, ...}
+
+    The stock cursors write another form of state, and start a project that is new at the newest state of the others.
+    A state from before 0.1.8, `{"timestamp": ...}`, stands for every project without an entry of its own and is kept.
+
+    The engine reads windows on many threads and closes them in any order, so a project's state waits for its oldest
+    open window: a window that is still being read, or has failed, holds back the state of its project and of no other.
+
+    Attributes:
+        stream_slicers: what gives the projects. Without any, the projects named in the state are sliced.
+        config: `start_date`, `events_time_step` (days, 30), `events_lookback_hours` (1).
+    """
+
+    stream_slicers: list[PartitionRouter] = field(default_factory=list)
+    parameters: InitVar[Mapping[str, Any] | None] = None
+    config: Config = field(default_factory=dict)
+
+    def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
+        # Not the parent's: it only warns that parent state is not kept, and projects have none.
+        self._state: MutableMapping[str, Any] = {}
+        # Per project, its windows by start, oldest first: None while open, else how far closing it moves the state.
+        self._windows: MutableMapping[str, dict[str, str | None]] = {}
+        self._newest: MutableMapping[tuple[Any, Any], str] = {}
+        self._lock = threading.Lock()
+        self.cursor_field = CursorField("timestamp")
+        self.bind("events", "timestamp", ConnectorStateManager(), NoopMessageRepository())
+
+    def bind(
+        self,
+        stream_name: str,
+        cursor_field: str,
+        state_manager: ConnectorStateManager,
+        message_repository: MessageRepository,
+    ) -> None:
+        """Take the stream's state from `state_manager`, and emit state messages to `message_repository` from now on."""
+        self._stream_name = stream_name
+        self.cursor_field = CursorField(cursor_field)
+        self._state_manager = state_manager
+        self._message_repository = message_repository
+        self.set_initial_state(state_manager.get_stream_state(stream_name, None))
+
+    # --- state
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        return dict(self.get_stream_state())
+
+    def get_stream_state(self) -> Mapping[str, Any]:
+        """The state as of now; a copy."""
+        return {key: dict(value) if isinstance(value, Mapping) else value for key, value in self._state.items()}
+
+    def set_initial_state(self, stream_state: Mapping[str, Any]) -> None:
+        """Begin from `stream_state`. Raises AirbyteTracedException, naming the entry, where a timestamp is no date."""
+        key = self.cursor_field.cursor_field_key
+        for project, entry in (stream_state or {}).items():
+            try:
+                text = entry if project == key else dict(entry).get(key)
+                if text is not None:
+                    instant(text)
+            except (TypeError, ValueError) as no_date:
+                where = "for all projects" if project == key else f"of project {project}"
+                raise AirbyteTracedException(
+                    message=f"The state {where} in stream {self._stream_name} has no timestamp in ISO 8601. Reset the "
+                    "stream, or correct the state.",
+                    internal_message=str(no_date),
+                    failure_type=FailureType.config_error,
+                ) from no_date
+        self._state = dict(stream_state or {})
+
+    def _cursor_of(self, project: str) -> str | None:
+        """The timestamp that stands for `project` in the state."""
+        key = self.cursor_field.cursor_field_key
+        return (self._state.get(project) or self._state).get(key)
+
+    # --- windows
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """The windows of all projects, oldest first, a turn for each project, so that workers spread over projects."""
+        end = now()
+        if self.stream_slicers:
+            partitions = [part.partition for part in CartesianProductStreamSlicer.stream_slices(self)]
+        else:
+            partitions = [{"project_id": key} for key in self._state if key != self.cursor_field.cursor_field_key]
+        for turn in zip_longest(*[self._windows_of(partition, end) for partition in partitions]):
+            yield from (window for window in turn if window)
+
+    def _windows_of(self, partition: Mapping[str, Any], end: datetime) -> Iterator[StreamSlice]:
+        project = str(partition["project_id"])
+        open_windows = self._windows[project] = {}
+        step = timedelta(days=self.config.get("events_time_step", 30))
+        start = self._start_of(project)
+        while start < end:
+            stop = min(start + step, end)
+            bounds = {"start_time": iso(start), "end_time": iso(stop)}
+            with self._lock:
+                open_windows[bounds["start_time"]] = None
+            yield StreamSlice(partition=partition, cursor_slice=bounds)
+            start = stop
+
+    def _start_of(self, project: str) -> datetime:
+        """Where to begin: some hours before the state, for events that arrived late, but not before start_date."""
+        starts = []
+        if self.config.get("start_date"):
+            starts.append(instant(self.config["start_date"]))
+        if cursor := self._cursor_of(project):
+            starts.append(instant(cursor) - timedelta(hours=self.config.get("events_lookback_hours", 1)))
+        return max(starts)
+
+    # --- what the engine reports, from many threads
+
+    def observe(self, record: Record) -> None:
+        """Note the first record of a window: it is the newest, since windows are read newest first."""
+        if record.associated_slice:
+            self._newest.setdefault(_key(record.associated_slice), record[self.cursor_field.cursor_field_key])
+
+    def close_partition(self, partition: Partition) -> None:
+        """All of the window was given out: move the state where that is now allowed, and emit it if it moved."""
+        window = partition.to_slice() or {}
+        newest = self._newest.pop(_key(window), None)
+        # One lock around both, so that a newer state is never emitted before an older one.
+        with self._lock:
+            if self._close(window, newest):
+                self._emit_state()
+
+    def close_slice(self, stream_slice: Mapping[str, Any], most_recent_record: Mapping[str, Any] | None = None) -> None:
+        """`stream_slice` was read to its end, and `most_recent_record` is the newest record in it, if it had any."""
+        newest = most_recent_record[self.cursor_field.cursor_field_key] if most_recent_record else None
+        with self._lock:
+            self._close(stream_slice, newest)
+
+    def _close(self, window: Mapping[str, Any], newest: str | None) -> bool:
+        """Mark `window` as closed; move its project's timestamp past the closed windows before the first open one."""
+        project = str(window["project_id"])
+        windows = self._windows.setdefault(project, {})
+        windows[window["start_time"]] = newest or _end_of_empty(window)
+        before = self._state.get(project)
+        for start, covered in list(windows.items()):
+            if covered is None:
+                break
+            del windows[start]
+            if covered:
+                self._advance(project, covered)
+        return self._state.get(project) is not before
+
+    def _advance(self, project: str, covered: str) -> None:
+        """Move the timestamp of `project` to `covered`, never back."""
+        cursor = self._cursor_of(project)
+        if cursor is None or instant(covered) > instant(cursor):
+            self._state[project] = {self.cursor_field.cursor_field_key: covered}
+
+    def _emit_state(self) -> None:
+        self._state_manager.update_state_for_stream(self._stream_name, None, self.get_stream_state())
+        self._message_repository.emit_message(self._state_manager.create_state_message(self._stream_name, None))
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        with self._lock:
+            self._emit_state()
+
+    def should_be_synced(self, record: Record) -> bool:
+        """True: the server was asked for exactly the window, so there is nothing to filter."""
+        return True
+
+    def is_greater_than_or_equal(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+        """Whether the record `first` is as new as `second` or newer, compared as instants."""
+        key = self.cursor_field.cursor_field_key
+        return instant(first[key]) >= instant(second[key])
+
+
+def _key(window: Mapping[str, Any]) -> tuple[Any, Any]:
+    return window.get("project_id"), window.get("start_time")
+
+
+def _end_of_empty(window: Mapping[str, Any]) -> str:
+    """How far an empty window moves the state: to its end if that is long past, else nowhere ("")."""
+    end: str = window["end_time"]
+    return end if instant(end) <= now() - CLOCK_TOLERANCE else ""

@@ -1,0 +1,143 @@
+"""The connector as the CDK and Python programs see it."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from airbyte_cdk.models import (
+    AirbyteCatalog,
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteStateMessage,
+    ConfiguredAirbyteCatalog,
+    FailureType,
+    Status,
+)
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.types import Config
+from airbyte_cdk.utils import AirbyteTracedException
+from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+
+from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.config import require_valid
+
+MANIFEST = Path(__file__).with_name("manifest.yaml")
+
+
+class EventsCursorFactory(ModelToComponentFactory):
+    """Lets the events slicer be its stream's cursor. The CDK has custom partition routers, but no custom cursors."""
+
+    def _build_concurrent_cursor(
+        self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config
+    ) -> Cursor:
+        if isinstance(stream_slicer, EventsCartesianProductStreamSlicer):
+            cursor_field = cast(DatetimeBasedCursor, model.incremental_sync).cursor_field
+            stream_slicer.bind(str(model.name), cursor_field, self._connector_state_manager, self._message_repository)
+            return stream_slicer
+        return super()._build_concurrent_cursor(model, stream_slicer, config)
+
+
+class SourcePosthog(YamlDeclarativeSource):
+    """PostHog's projects, cohorts, feature flags, persons, events, annotations and insights.
+
+    Needs no arguments. The CDK reads config, catalog and state when a source is built and ignores those that `check`,
+    `discover`, `streams` and `read` are given; here those methods go by what they are given.
+    """
+
+    def __init__(
+        self,
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        config: Mapping[str, Any] | None = None,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> None:
+        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
+        self._constructor = EventsCursorFactory(
+            message_repository=self._message_repository,
+            connector_state_manager=self._connector_state_manager,
+            configured_catalog=catalog,
+        )
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """`config`, once it is known to be valid.
+
+        Raises AirbyteTracedException with a sentence that names the option. The CDK's own validation, which comes after
+        this, would not name it. From here on the API key is masked in everything the CDK logs.
+        """
+        specification = self.spec(self.logger).connectionSpecification
+        update_secrets(get_secrets(specification, config) if isinstance(config, Mapping) else [])
+        require_valid(config, specification)
+        return config
+
+    def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """Whether the connector can read with `config`; a failure is a status too, never an exception."""
+        try:
+            source = self._built_with(config)
+            return super(SourcePosthog, source).check(logger or self.logger, source._config)
+        except AirbyteTracedException as error:
+            return AirbyteConnectionStatus(status=Status.FAILED, message=str(error))
+
+    def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
+        return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])
+
+    def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
+        source = self if config == self._config else self._built_with(config)
+        return super(SourcePosthog, source).streams(source._config)
+
+    def read(
+        self,
+        logger: logging.Logger | None,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        source = self._built_with(config, catalog, state)
+        return super(SourcePosthog, source).read(logger or self.logger, source._config, catalog, state)
+
+    def _built_with(
+        self,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> "SourcePosthog":
+        return SourcePosthog(catalog, self.configure(config, ""), state)
+
+    # The CDK's own readers of files answer with a traceback.
+
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        return _read("config", YamlDeclarativeSource.read_config, config_path)
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        return _read("catalog", super().read_catalog, catalog_path)
+
+    @classmethod
+    def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
+        return _read("state", super().read_state, state_path)
+
+
+T = TypeVar("T")
+
+
+def _read(kind: str, reader: Callable[[str], T], path: str) -> T:
+    """The content of the file at `path`; raises AirbyteTracedException that says in a sentence what is wrong."""
+    try:
+        return reader(path)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        reason = "is not a text file"
+    except ValueError as error:
+        reason = "is not JSON" if "Could not read json" in str(error) else "does not have the shape of one"
+    except Exception:  # the serializers of the protocol's messages raise errors of their own
+        reason = "does not have the shape of one"
+    raise AirbyteTracedException(
+        message=f"The {kind} file {path} {reason}. Give the path of a JSON file with an Airbyte {kind}.",
+        failure_type=FailureType.config_error,
+    )
