@@ -15,6 +15,7 @@ from unittest.mock import patch
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
+from integration_tests.posthog_server import KEY, Account
 from source_posthog import SourcePosthog
 
 STREAMS = ("projects", "cohorts", "feature_flags", "persons", "events", "annotations", "insights")
@@ -42,7 +43,7 @@ class Output:
         return sorted(row["id"] for row in self.records(stream))
 
     def keys(self, stream: str) -> list[tuple[int, Any]]:
-        """As `ids`, with the project of each."""
+        """As `ids`, with the project of each: (project id, id)."""
         return sorted((row["project_id"], row["id"]) for row in self.records(stream))
 
     @property
@@ -85,8 +86,35 @@ class Output:
         return status["status"], status.get("message") or ""
 
 
-def config(url: str, key: str, **options: Any) -> dict[str, Any]:
-    return {"api_key": key, "start_date": START_DATE, "base_url": url, **options}
+def config(url: str, **options: Any) -> dict[str, Any]:
+    """A configuration for the server at `url`, with the key that may read all."""
+    return {"api_key": KEY, "start_date": START_DATE, "base_url": url, **options}
+
+
+def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:
+    """(project id, id) of every row that each stream of `account` must give, as `Output.keys` has them."""
+    projects = account.projects.values()
+    keys = {
+        "projects": [(one.id, one.id) for one in projects],
+        "events": [(one.id, event.id) for one in projects for event in one.events],
+        "persons": [
+            (one.id, row["id"])
+            for one in projects
+            for place, row in enumerate(one.persons)
+            if place not in one.dropped_persons
+        ],
+        "annotations": [
+            (one.id, row["id"])
+            for one in projects
+            for other in projects
+            if one.organization == other.organization
+            for row in other.annotations
+            if (one is other or row.get("scope") == "organization") and not row.get("deleted")
+        ],
+    }
+    for stream, hidden in {"cohorts": "deleted", "feature_flags": "archived", "insights": ""}.items():
+        keys[stream] = [(one.id, row["id"]) for one in projects for row in getattr(one, stream) if not row.get(hidden)]
+    return {stream: sorted(rows) for stream, rows in keys.items()}
 
 
 def catalog(*streams: str) -> dict[str, Any]:
@@ -162,4 +190,4 @@ def run_command(command: str, *flags: str, **files: Any) -> Output:
 
 def output(text: str, status: int) -> Output:
     """`text` as messages; a line that is not one fails, since a destination could not read it either."""
-    return Output([json.loads(line) for line in text.splitlines() if line.strip()], text, status)
+    return Output([json.loads(line) for line in text.split("\n") if line.strip()], text, status)

@@ -167,7 +167,7 @@ def test_a_state_from_before_0_1_8_stands_for_every_project_without_its_own_and_
     ],
 )
 def test_a_state_that_is_no_date_is_refused_with_a_sentence(state):
-    with pytest.raises(AirbyteTracedException, match="The state (of project 7|for all projects) in stream events"):
+    with pytest.raises(AirbyteTracedException, match=r"The state (of project 7|for all projects) in stream events"):
         slicer(state)
 
 

@@ -1,21 +1,53 @@
-"""A PostHog on this machine, with all the odd behaviour of the real one (shared/posthog-api.md)."""
+"""A PostHog to test against: it imitates the real REST API, its oddities and its troubles included.
 
-from integration_tests.posthog_server.api import PostHog, Reply, Request
-from integration_tests.posthog_server.data import (
+`PostHogServer` serves it on a socket, `PostHog.handle` answers in process. `data.py` holds what there is to read,
+`demo.py` makes whole accounts, `faults.py` makes trouble.
+"""
+
+from .api import PostHog
+from .data import (
     DAY,
     KEY,
     SECOND,
     Account,
     Event,
+    EventTable,
     Key,
     Project,
-    demo_account,
-    make_events,
-    make_rows,
-    micros,
+    account,
+    account_with,
+    event,
+    isoformat,
+    microseconds,
 )
-from integration_tests.posthog_server.faults import Fault, html, throttled, too_slow
-from integration_tests.posthog_server.server import PostHogServer
+from .demo import benchmark_account, demo_account
+from .faults import (
+    Fault,
+    FaultPlan,
+    busy,
+    disconnect,
+    empty,
+    estimated_too_slow,
+    html,
+    key_limited_to_projects,
+    key_not_for_project,
+    missing_scope,
+    no_project_access,
+    not_found,
+    out_of_memory,
+    redirect,
+    reset,
+    rewrite,
+    server_error,
+    stall,
+    throttled,
+    too_slow,
+    truncated,
+    wrong_key,
+)
+from .rows import make_events, make_persons, make_rows
+from .server import PostHogServer
+from .traffic import Reply, Seen
 
 __all__ = [
     "DAY",
@@ -23,18 +55,43 @@ __all__ = [
     "SECOND",
     "Account",
     "Event",
+    "EventTable",
     "Fault",
+    "FaultPlan",
     "Key",
     "PostHog",
     "PostHogServer",
     "Project",
     "Reply",
-    "Request",
+    "Seen",
+    "account",
+    "account_with",
+    "benchmark_account",
+    "busy",
     "demo_account",
+    "disconnect",
+    "empty",
+    "estimated_too_slow",
+    "event",
     "html",
+    "isoformat",
+    "key_limited_to_projects",
+    "key_not_for_project",
     "make_events",
+    "make_persons",
     "make_rows",
-    "micros",
+    "microseconds",
+    "missing_scope",
+    "no_project_access",
+    "not_found",
+    "out_of_memory",
+    "redirect",
+    "reset",
+    "rewrite",
+    "server_error",
+    "stall",
     "throttled",
     "too_slow",
+    "truncated",
+    "wrong_key",
 ]

@@ -1,23 +1,20 @@
-"""PostHog's REST API as it really behaves (shared/posthog-api.md), without a socket: a request in, a reply out."""
+"""PostHog's REST API as a function: a request goes in, a reply comes out. The sockets are in `server.py`."""
 
+import math
 import random
 import re
 import threading
 import time
-from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import orjson
+from . import event_list, row_lists
+from .data import KEY, SECOND, Account, Key, Project, isoformat
+from .faults import FaultPlan
+from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error, throttle_refusal
 
-from integration_tests.posthog_server.data import SECOND, Account, Event, Key, Project, Row, written
-from integration_tests.posthog_server.faults import Fault, FaultPlan
-
-STREAMS = ("cohorts", "feature_flags", "persons", "events", "annotations", "insights")
 SCOPES = {
     "projects": "project:read",
     "cohorts": "cohort:read",
@@ -27,332 +24,263 @@ SCOPES = {
     "annotations": "annotation:read",
     "insights": "insight:read",
 }
-# Before it reads the whole range, the server looks at these spans below `before`, in seconds.
-PROBES = (60, 300, 900, 3600, 21_600, 86_400)
-THROTTLES = {"query": (240, 1200), "persons": (240, None), "other": (480, 4800)}  # per minute, per hour
-BASIC_INSIGHT = (
-    "id short_id name derived_name filters query dashboards dashboard_tiles description last_refresh saved tags "
-    "created_at created_by favorited"
-).split()
 
+EVENT_LISTS_AT_ONCE = 2  # of one project
 
-@dataclass
-class Request:
-    """One request, as the server saw it."""
+# Throttles of the cloud: which streams share a bucket, and its limits as (requests, seconds).
+_BUCKETS = {"events": "queries", "insights": "queries", "persons": "persons"}
+_LIMITS = {
+    "queries": ((240, 60), (1200, 3600)),
+    "persons": ((240, 60),),
+    "other": ((480, 60), (4800, 3600)),
+}
 
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    stream: str | None = None
-    project_id: int | None = None
-    status: int = 0
+_PATH = re.compile(r"/api/projects(?:/([^/]+)(?:/([^/]+))?)?/?")
 
-    @property
-    def after(self) -> int:
-        return instant(self.query.get("after"), -86_400)
-
-    @property
-    def before(self) -> int:
-        return instant(self.query.get("before"), 5)
-
-    @property
-    def span(self) -> float:
-        """The seconds that an events request asks for."""
-        return (self.before - self.after) / SECOND
-
-
-@dataclass
-class Reply:
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
-    hang_up: bool = False  # the connection is reset, after `sent` of the body's bytes
-    sent: int = 0
-
-
-class Refused(Exception):
-    """An error as PostHog words it."""
-
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        self.reply = reply(status, {"type": "error", "code": code, "detail": detail, "attr": None}, headers)
-
-
-def reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
-    try:
-        content = orjson.dumps(body)
-    except TypeError:  # integers over 64 bits
-        import json
-
-        content = json.dumps(body).encode()
-    return Reply(status, content, {"Content-Type": "application/json", **(headers or {})})
-
-
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)?")
-
-
-def instant(text: str | None, default_seconds_from_now: float = 0) -> int:
-    """Microseconds of a date in a query. One that does not parse silently becomes now."""
-    now = int(time.time() * SECOND)
-    if text is None:
-        return now + int(default_seconds_from_now * SECOND)
-    parsed = _ISO.fullmatch(text)
-    if not parsed:
-        return now
-    day, clock, fraction, zone = parsed.groups()
-    at = datetime.fromisoformat(f"{day}T{clock}+00:00")
-    if zone and zone != "Z":
-        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-        at -= offset if zone[0] == "+" else -offset
-    seconds = (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(seconds=1)
-    return seconds * SECOND + int((fraction or "0").ljust(6, "0"))
+Query = str | Mapping[str, str | list[str]] | Iterable[tuple[str, str]]
 
 
 class PostHog:
-    """The API over an account.
+    """The API of one account.
 
     Attributes:
-        cap: events on a page at the most, whatever `limit` asks for: 1000 since May 2026.
-        delay: seconds that each events query takes.
-        third_list_wait: seconds that a third event list of a project waits before its 500.
-        public_host: scheme and host that `next` shows, where a proxy hides the real ones.
-        throttles: whether the cloud's throttles apply.
-        requests: all requests so far.
-        at_once: per project, the most event lists that ran at the same time.
+        account: what there is to read; tests may change it at any time.
+        cap: the most events that one page gives.
+        page_delay: seconds that each answer takes; an event list holds its place among the two at once meanwhile.
+        cloud_throttles: refuse with 429 as the cloud does.
+        public_host: the host, or scheme and host, in `next` where a proxy hides the one that was asked.
+        path_prefix: a path that the API is under, e.g. "/posthog". A proxy takes it off, so `next` is without it.
+        third_list_wait: seconds that a third event list of one project waits for its turn.
+        offset_penalty: seconds that an event list with an offset takes longer.
+        clock: seconds since the epoch; tests may stop it.
+        faults: the trouble to make, see `faults.py`.
+        requests: all requests since the last reset, in the order of their arrival.
+        max_event_lists_at_once: per project, the most event lists under way at one time, waiting ones included.
     """
 
     def __init__(
         self,
         account: Account,
+        *,
         cap: int = 1000,
-        delay: float = 0,
-        third_list_wait: float = 30,
-        public_host: str | None = None,
-        throttles: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-        seed: int = 1,
+        page_delay: float = 0.0,
+        cloud_throttles: bool = False,
+        public_host: str = "",
+        path_prefix: str = "",
+        third_list_wait: float = 30.0,
+        offset_penalty: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        seed: int = 0,
     ) -> None:
         self.account = account
         self.cap = cap
-        self.delay = delay
-        self.third_list_wait = third_list_wait
+        self.page_delay = page_delay
+        self.cloud_throttles = cloud_throttles
         self.public_host = public_host
-        self.throttles = throttles
+        self.path_prefix = path_prefix.rstrip("/")
+        self.third_list_wait = third_list_wait
+        self.offset_penalty = offset_penalty
         self.clock = clock
         self.faults = FaultPlan()
-        self.requests: list[Request] = []
-        self.at_once: Counter[int] = Counter()
-        self._running: Counter[int] = Counter()
-        self._free = threading.Condition()
-        self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
+        self.closing = threading.Event()  # ends the waits when the server stops
         self._rng = random.Random(seed)
-
-    def count(self, stream: str | None = None, project_id: int | None = None) -> int:
-        return sum(
-            stream in (None, request.stream) and project_id in (None, request.project_id)
-            for request in list(self.requests)
-        )
+        self._lock = threading.Lock()
+        self._turns: dict[int, threading.Semaphore] = {}
+        self._buckets: dict[tuple[str, object, int], deque[float]] = defaultdict(deque)
+        self.reset()
 
     def reset(self) -> None:
-        self.requests.clear()
-        self.at_once.clear()
+        """Forget the requests so far; faults and throttles go on."""
+        with self._lock:
+            self.requests: list[Seen] = []
+            self.max_event_lists_at_once: dict[int, int] = {}
+            self._event_lists: Counter[int] = Counter()
 
-    # --- a request
+    def count(self, stream: str | None = None, project_id: int | None = None) -> int:
+        """How many requests there were, of one stream and project where given."""
+        return sum(
+            stream in (None, seen.stream) and project_id in (None, seen.project_id) for seen in list(self.requests)
+        )
 
-    def handle(self, path: str, query: str, headers: Mapping[str, str]) -> Reply:
-        """Answer a GET of `path` with the raw query string `query`."""
-        request = Request(path, dict(parse_qsl(query, keep_blank_values=True)), dict(headers))
-        parsed = re.fullmatch(r"/api/projects(?:/(\d+)(?:/(\w+))?)?/?", path)
-        if parsed:
-            request.project_id = int(parsed[1]) if parsed[1] else None
-            request.stream = parsed[2] or "projects"
-        self.requests.append(request)
-        fault = self.faults.next_for(request)
+    def get(self, url: str, token: str = KEY) -> Reply:
+        """`handle` for a GET of a URL, or of a path with its query, with the key `token`."""
+        parts = urlsplit(url)
+        headers = {"Host": parts.netloc or "posthog.test", "Authorization": f"Bearer {token}"}
+        return self.handle("GET", parts.path, parts.query, headers)
+
+    def handle(self, method: str, url_path: str, query: Query, headers: Mapping[str, str]) -> Reply:
+        """The reply to one request. `query` is decoded, unless it is text."""
+        seen = self._see(url_path, query, headers)
         try:
-            answer = self._faulty(request, fault) if fault else self._answer(request)
-        except Refused as refused:
-            answer = refused.reply
-        request.status = answer.status
-        return answer
+            with self._under_way(seen):
+                reply = self._reply(method, seen)
+        finally:
+            seen.finished = time.monotonic()
+        seen.status = reply.status
+        return reply
 
-    def _faulty(self, request: Request, fault: Fault) -> Reply:
-        time.sleep(fault.stall)
-        if fault.redirect:
-            return Reply(302, b"", {"Location": fault.redirect})
-        if fault.status:
-            body = {"type": "error", "code": fault.code, "detail": fault.detail, "attr": None}
-            made = reply(fault.status, body, fault.headers)
-            return Reply(made.status, fault.body, made.headers) if fault.body is not None else made
-        answer = self._answer(request)
-        if fault.rewrite:
-            return reply(answer.status, fault.rewrite(orjson.loads(answer.body)), answer.headers)
-        if fault.truncate:
-            answer.body = answer.body[: len(answer.body) // 2]
-        if fault.hang_up:
-            answer.hang_up, answer.sent = True, len(answer.body) // 2 if fault.after_half else 0
-        return answer
+    # --- counting
 
-    def _answer(self, request: Request) -> Reply:
-        key = self._authenticate(request)
-        if request.stream is None or request.stream not in SCOPES:
-            raise Refused(404, "not_found", "Endpoint not found.")
-        self._throttle(request.stream)
-        if key.scopes is not None and SCOPES[request.stream] not in key.scopes:
-            raise Refused(403, "permission_denied", f"API key missing required scope '{SCOPES[request.stream]}'")
-        if request.project_id is None:
-            if key.project_ids is not None:
-                sentence = "API keys with scoped projects are only supported on project-based endpoints."
-                raise Refused(403, "permission_denied", sentence)
-            visible = [project.row() for project in self.account.projects if not project.denied]
-            return self._page(request, visible)
-        project = self._project(request.project_id, key)
-        if request.stream == "projects":
-            return reply(200, project.detail())
-        if request.stream == "events":
-            return self._events_in_turn(request, project)
-        return self._page(request, self._rows(request, project), project)
+    def _see(self, path: str, query: Query, headers: Mapping[str, str]) -> Seen:
+        if isinstance(query, str):
+            query = parse_qsl(query, keep_blank_values=True)
+        pairs = query.items() if isinstance(query, Mapping) else query
+        params = {name: value if isinstance(value, str) else value[-1] for name, value in pairs}
+        inner = path[len(self.path_prefix) :] if path.startswith(f"{self.path_prefix}/") else ""
+        match = _PATH.fullmatch(inner)
+        stream, project_id = "", None
+        if match:
+            project_id = int(match[1]) if match[1] and match[1].isdecimal() else None
+            stream = (match[2] if match[2] in SCOPES and match[2] != "projects" else "") if match[2] else "projects"
+        seen = Seen(stream, project_id, inner, params, {name.lower(): value for name, value in headers.items()})
+        if stream == "events":
+            seen.after, seen.before = event_list.bounds(params, self._now())
+        seen.started = time.monotonic()
+        with self._lock:
+            self.requests.append(seen)
+        return seen
 
-    def _authenticate(self, request: Request) -> Key:
-        header = next((value for name, value in request.headers.items() if name.lower() == "authorization"), "")
-        key = self.account.keys.get(header.removeprefix("Bearer "))
-        if key is None or not header.startswith("Bearer "):
-            status = 403 if request.stream == "insights" else 401
-            raise Refused(status, "authentication_failed", "Invalid personal API key.")
+    def _now(self) -> int:
+        return int(self.clock() * SECOND)
+
+    @contextmanager
+    def _under_way(self, seen: Seen) -> Iterator[None]:
+        project_id = seen.project_id
+        if seen.stream != "events" or project_id is None:
+            yield
+            return
+        with self._lock:
+            lists = self._event_lists  # this one, since a reset begins another
+            lists[project_id] += 1
+            most = self.max_event_lists_at_once
+            most[project_id] = max(most.get(project_id, 0), lists[project_id])
+        try:
+            yield
+        finally:
+            with self._lock:
+                lists[project_id] -= 1
+
+    # --- answering
+
+    def _reply(self, method: str, seen: Seen) -> Reply:
+        fault = self.faults.take(seen)
+        if fault is None:
+            return self._answer(method, seen)
+        if fault.kind == "stall":
+            self.closing.wait(fault.seconds)
+        return fault.reply(lambda: self._answer(method, seen))
+
+    def _answer(self, method: str, seen: Seen) -> Reply:
+        if not seen.path.startswith("/api/"):
+            return html_reply(200, "PostHog")  # the web application answers for any other path
+        try:
+            return json_reply(200, self._body(method, seen))
+        except Refusal as refusal:
+            return refusal.reply
+
+    def _body(self, method: str, seen: Seen) -> object:
+        match = _PATH.fullmatch(seen.path)
+        if not match or not seen.stream:
+            raise Refusal(404, "not_found", "Endpoint not found.")
+        key = self._key(seen)
+        project = self._project(key, seen) if match[1] else None
+        self._require_access(key, seen, project)
+        if self.cloud_throttles:
+            self._throttle(seen, key)
+        if method not in ("GET", "HEAD"):
+            raise Refusal(405, "method_not_allowed", f'Method "{method}" not allowed.')
+        if project is not None and seen.stream == "events":
+            return self._events(project, seen)
+        self.closing.wait(self.page_delay)
+        if project is None:
+            shown = [one.row() for one in self.account.projects.values() if not one.no_access]
+            return row_lists.one_list(shown, seen.query, self._url(seen))
+        if seen.stream == "projects":
+            return project.full_row()
+        if seen.stream == "persons":
+            return row_lists.persons(project, seen.query, self._url(seen))
+        rows = row_lists.rows_of(self.account, project, seen.stream, seen.query, self._chance())
+        if seen.stream == "insights":
+            row_lists.require_sound_insights(project, rows, seen.query)
+        return row_lists.one_list(rows, seen.query, self._url(seen))
+
+    def _key(self, seen: Seen) -> Key:
+        scheme, _, token = seen.headers.get("authorization", "").partition(" ")
+        status = 403 if seen.stream == "insights" else 401
+        if scheme != "Bearer":
+            raise Refusal(status, "not_authenticated", "Authentication credentials were not provided.")
+        key = self.account.keys.get(token.strip())
+        if key is None:
+            detail = "Personal API key found in request Authorization header is invalid."
+            raise Refusal(status, "authentication_failed", detail)
         return key
 
-    def _project(self, project_id: int, key: Key) -> Project:
-        project = self.account.project(project_id)
-        if key.project_ids is not None and project_id not in key.project_ids:
-            sentence = f"API key does not have access to the requested project: ID {project_id}."
-            raise Refused(403, "permission_denied", sentence)
+    def _project(self, key: Key, seen: Seen) -> Project:
+        project = self.account.projects.get(seen.project_id) if seen.project_id is not None else None
         if project is None:
-            raise Refused(404, "not_found", "Project not found.")
-        if project.denied:
-            raise Refused(403, "permission_denied", "You don't have access to the project.")
+            raise Refusal(404, "not_found", "Project not found.")
+        if key.project_ids is not None and project.id not in key.project_ids:
+            detail = f"API key does not have access to the requested project: ID {project.id}."
+            raise Refusal(403, "permission_denied", detail)
         return project
 
-    def _throttle(self, stream: str) -> None:
-        if not self.throttles:
-            return
-        bucket = {"events": "query", "insights": "query", "persons": "persons"}.get(stream, "other")
-        calls, now = self._calls[bucket], self.clock()
-        for limit, seconds in zip(THROTTLES[bucket], (60, 3600), strict=True):
-            recent = [call for call in calls if call > now - seconds]
-            if limit and len(recent) >= limit:
-                wait = int(recent[0] + seconds - now) + 1
-                sentence = f"Request was throttled. Expected available in {wait} seconds."
-                raise Refused(429, "throttled", sentence, {"Retry-After": str(wait)})
-        calls.append(now)
+    def _require_access(self, key: Key, seen: Seen, project: Project | None) -> None:
+        if project is None and key.project_ids is not None:
+            detail = "API keys with scoped projects are only supported on project-based endpoints."
+            raise Refusal(403, "permission_denied", detail)
+        scope = SCOPES[seen.stream]
+        if key.scopes is not None and scope not in key.scopes:
+            raise Refusal(403, "permission_denied", f"API key missing required scope '{scope}'")
+        if project is not None and project.no_access:
+            raise Refusal(403, "permission_denied", "You don't have access to the project.")
 
-    # --- lists other than events
+    def _throttle(self, seen: Seen, key: Key) -> None:
+        """Raise Refusal where a bucket is full. Users share the buckets of a project."""
+        bucket = _BUCKETS.get(seen.stream, "other")
+        owner = seen.project_id if seen.project_id is not None else key.token
+        now, wait = self.clock(), 0.0
+        with self._lock:
+            for most, seconds in _LIMITS[bucket]:
+                times = self._buckets[bucket, owner, seconds]
+                while times and times[0] <= now - seconds:
+                    times.popleft()
+                if len(times) >= most:
+                    wait = max(wait, times[0] + seconds - now)
+                else:
+                    times.append(now)
+        if wait:
+            raise throttle_refusal(math.ceil(wait))
 
-    def _rows(self, request: Request, project: Project) -> list[Row]:
-        """All rows of a list, in the order in which this request sees them."""
-        rows: list[Row] = list(getattr(project, str(request.stream)))
-        if request.stream == "cohorts":
-            return sorted((row for row in rows if not row.get("deleted")), key=lambda row: -row["id"])
-        if request.stream == "annotations":
-            return rows + self.account.shared_annotations
-        if request.stream in ("feature_flags", "insights"):
-            rows = [row for row in rows if not row.get("archived")]
-            if request.query.get("order") == "id":
-                rows.sort(key=lambda row: row["id"])
-            else:  # by a column that is mostly null
-                self._rng.shuffle(rows)
-            if request.query.get("basic") == "true" and request.stream == "insights":
-                rows = [{key: row[key] for key in BASIC_INSIGHT if key in row} for row in rows]
-        return rows
+    def _url(self, seen: Seen) -> str:
+        """The URL of the request without its query, as the server believes it to be."""
+        host = self.public_host or seen.headers.get("host", "localhost")
+        return f"{host if '://' in host else f'http://{host}'}{seen.path}"
 
-    def _page(self, request: Request, rows: list[Row], project: Project | None = None) -> Reply:
-        limit, offset = self._number(request, "limit", 100), self._number(request, "offset", 0)
-        page = rows[offset : offset + limit]
-        more = offset + limit < len(rows)
-        body: Row = {"count": len(rows), "next": None, "previous": None, "results": page}
-        if request.stream == "persons" and project:
-            del body["count"]
-            body["results"] = [row for row in page if row["id"] not in project.dropped_persons]
-            more = more and limit <= 50_000
-        if more:
-            body["next"] = self._url(request, {**request.query, "limit": str(limit), "offset": str(offset + limit)})
-        return reply(200, body)
-
-    @staticmethod
-    def _number(request: Request, name: str, default: int) -> int:
-        text = request.query.get(name, "")
-        return int(text) if text.isdigit() and (name == "offset" or int(text)) else default
-
-    def _url(self, request: Request, query: Mapping[str, str]) -> str:
-        host = next((value for name, value in request.headers.items() if name.lower() == "host"), "127.0.0.1")
-        return f"{self.public_host or f'http://{host}'}{request.path}?{urlencode(query)}"
+    def _chance(self) -> random.Random:
+        """Chance for one request, so that requests do not share it between threads."""
+        with self._lock:
+            return random.Random(self._rng.getrandbits(64))
 
     # --- events
 
-    def _events_in_turn(self, request: Request, project: Project) -> Reply:
-        """Two lists of a project at once; a third waits, and fails if it waits too long."""
-        with self._free:
-            if not self._free.wait_for(lambda: self._running[project.id] < 2, self.third_list_wait):
-                raise Refused(500, "error", "Too many concurrent queries.")
-            self._running[project.id] += 1
-            self.at_once[project.id] = max(self.at_once[project.id], self._running[project.id])
+    def _events(self, project: Project, seen: Seen) -> bytes:
+        query = event_list.parse(seen.query, self._now(), self.cap)
+        with self._lock:
+            turns = self._turns.setdefault(project.id, threading.Semaphore(EVENT_LISTS_AT_ONCE))
+        if not turns.acquire(timeout=self.third_list_wait):
+            raise server_error()
         try:
-            if self.delay:
-                time.sleep(self.delay)
-            return self._events(request, project)
+            self.closing.wait(self.page_delay + (self.offset_penalty if query.offset else 0))
+            events, more = event_list.select(project, query, self._chance())
+            if query.include_person:
+                rows = [event.json(project.person_of(event.distinct_id)) for event in events]
+            else:
+                rows = [event.json() for event in events]
         finally:
-            with self._free:
-                self._running[project.id] -= 1
-                self._free.notify_all()
-
-    def _events(self, request: Request, project: Project) -> Reply:
-        after, before = request.after, request.before
-        if before - after > 366 * 86_400 * SECOND:
-            raise Refused(500, "error", "A server error occurred.")
-        offset = self._number(request, "offset", 0)
-        if offset > 50_000:
-            raise Refused(400, "invalid_input", "Offset exceeds the maximum of 50000.")
-        limit = min(self._number(request, "limit", 100), self.cap)
-        suffix = _suffix(request.query.get("properties"))
-        oldest_first = request.query.get("orderBy") == '["timestamp"]'
-        with project.lock:
-            low, high = bisect_right(project.instants, after), bisect_left(project.instants, before)
-            if not oldest_first:
-                for span in PROBES:
-                    start = before - span * SECOND
-                    if start > after and suffix == "":
-                        inside = bisect_left(project.instants, start)
-                        if high - inside >= limit / 2:
-                            low = inside
-                            break
-            found = self._cut(project, low, high, limit + 1 + offset, suffix, oldest_first)[offset:]
-        page, more = found[:limit], len(found) > limit
-        url = None
+            turns.release()
+        following = b"null"
         if more:
-            bound = "after" if oldest_first else "before"
-            url = self._url(request, {**request.query, bound: written(page[-1].at)})
-        with_person = request.query.get("include_person") == "true"
-        rows = [event.json if with_person else orjson.dumps(event.row(False)) for event in page]
-        return Reply(200, b'{"next":' + orjson.dumps(url) + b',"results":[' + b",".join(rows) + b"]}")
-
-    def _cut(self, project: Project, low: int, high: int, count: int, suffix: str, oldest_first: bool) -> list[Event]:
-        """The first `count` events of events[low:high] in the order asked for, ties in another order on each request."""
-        instants, events = project.instants, project.events
-        if suffix:
-            chosen: Iterable[Event] = (event for event in events[low:high] if event.id.endswith(suffix))
-        elif oldest_first:
-            end = min(high, low + count)
-            chosen = events[low : min(high, bisect_right(instants, instants[end - 1])) if end > low else low]
-        else:
-            start = max(low, high - count)
-            chosen = events[max(low, bisect_left(instants, instants[start])) if start < high else high : high]
-        mixed = [(event.at if oldest_first else -event.at, self._rng.random(), event) for event in chosen]
-        return [event for _, _, event in sorted(mixed, key=lambda entry: entry[:2])][:count]
-
-
-def _suffix(properties: str | None) -> str:
-    """The end of ids that the one kind of filter known here asks for; "" for no filter."""
-    if not properties:
-        return ""
-    (condition,) = orjson.loads(properties)
-    wanted = re.fullmatch(r"toString\(uuid\) like '%([0-9a-f-]+)'", condition["key"])
-    if condition["type"] != "hogql" or not wanted:
-        raise Refused(400, "invalid_input", "Unknown filter.")
-    return str(wanted[1])
+            bound = "after" if query.oldest_first else "before"
+            params = {**seen.query, bound: isoformat(events[-1].at)}
+            following = f'"{self._url(seen)}?{urlencode(params)}"'.encode()
+        return b'{"next":' + following + b',"results":[' + b",".join(rows) + b"]}"

@@ -53,7 +53,9 @@ def isoformat(at: int) -> str:
 def random_uuid(rng: random.Random) -> str:
     """A version 4 UUID from `rng`."""
     digits = f"{rng.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
+    )
 
 
 def finite(value: Any) -> Any:
@@ -108,9 +110,7 @@ class Event:
         return self._json[0] + person + self._json[1]
 
 
-def event(
-    at: str | int, id: str | None = None, *, properties: Mapping[str, Any] | None = None, **fields: Any
-) -> Event:
+def event(at: str | int, id: str | None = None, *, properties: Mapping[str, Any] | None = None, **fields: Any) -> Event:
     """An event at `at` (ISO 8601 text, or microseconds since the epoch), with a random id where none is given."""
     instant = microseconds(at) if isinstance(at, str) else at
     return Event(id or str(uuid.uuid4()), instant, properties=cleaned(properties or {}), **fields)
@@ -243,7 +243,9 @@ class Project:
             "session_recording_opt_in": True,
             "data_attributes": ["data-attr"],
             "person_display_name_properties": ["email", "name", "username"],
-            "test_account_filters": [{"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}],
+            "test_account_filters": [
+                {"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}
+            ],
             "week_start_day": None,
         }
 

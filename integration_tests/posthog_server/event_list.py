@@ -102,8 +102,8 @@ def _suffixes(query: Mapping[str, str]) -> tuple[str, ...]:
 def select(project: Project, query: EventsQuery, rng: random.Random) -> tuple[list[Event], bool]:
     """The page, and whether the server believes that there is more.
 
-    It looks at short spans below `before` first and believes what the first one says that holds half a page: so "no more"
-    can be wrong. Oldest first there is nothing to look at first.
+    It looks at short spans below `before` first and believes what the first one says that holds half a page: so "no
+    more" can be wrong. Oldest first there is nothing to look at first.
     """
     if not query.oldest_first:
         for span in PROBES:

@@ -1,7 +1,7 @@
 """Trouble on order: what the server answers instead of the truth, to which requests, and how often.
 
-    server.posthog.faults.add(Fault(stream="persons", skip=1, times=2, **throttled(2202)))
-    server.posthog.faults.add(Fault(stream="events", times=None, when=lambda seen: seen.range_seconds > 3600, **too_slow()))
+server.posthog.faults.add(Fault(stream="persons", skip=1, times=2, **throttled(2202)))
+server.posthog.faults.add(Fault(stream="events", times=None, when=lambda seen: seen.range_seconds > 3600, **too_slow()))
 """
 
 import threading
@@ -23,8 +23,8 @@ class Fault:
         stream, project_id, when: the requests it is for; None stands for any.
         skip: how many of those are answered well before it begins.
         times: how many it then befalls; None means all.
-        kind: status = `status` with `body`; html = a page with `status`; empty = 200 without a body; truncated = the real
-            answer, its JSON cut in the middle; disconnect = the connection ends in the middle of the real answer;
+        kind: status = `status` with `body`; html = a page with `status`; empty = 200 without a body; truncated = the
+            real answer, its JSON cut in the middle; disconnect = the connection ends in the middle of the real answer;
             reset = the connection is reset without an answer; stall = the real answer after `seconds`; rewrite = what
             `change` makes of the real answer's decoded body; redirect = 302 to `to`.
         body: bytes as they are, or anything that JSON can hold.
@@ -112,7 +112,7 @@ class FaultPlan:
             return next((fault for fault in self._faults if fault.is_for(seen) and fault.take()), None)
 
 
-# --- The trouble that PostHog is known for, as arguments of Fault: Fault(stream="cohorts", **missing_scope("cohort:read"))
+# --- Known trouble, as arguments of Fault: Fault(stream="cohorts", **missing_scope("cohort:read"))
 
 
 def _error(status: int, code: str, detail: str, **headers: str) -> dict[str, Any]:
@@ -170,7 +170,9 @@ def too_slow() -> dict[str, Any]:
 
 
 def estimated_too_slow() -> dict[str, Any]:
-    return _error(512, "clickhouse_estimated_query_execution_time_too_long", "Estimated query execution time is too long.")
+    return _error(
+        512, "clickhouse_estimated_query_execution_time_too_long", "Estimated query execution time is too long."
+    )
 
 
 def out_of_memory() -> dict[str, Any]:

@@ -65,6 +65,9 @@ def rows_of(account: Account, project: Project, stream: str, query: Mapping[str,
         ]
         return _by(rows, "-date_marker", hidden="deleted")
     rows = list(getattr(project, stream))
+    name = query.get("order", "").lstrip("-")
+    if rows and name and not any(name in row for row in rows):
+        raise Refusal(400, "invalid_input", f"Cannot resolve keyword '{name}' into field.")
     rng.shuffle(rows)  # what the order leaves open differs from request to request
     if stream == "feature_flags":
         hidden = "" if query.get("archived") == "true" else "archived"
@@ -73,9 +76,10 @@ def rows_of(account: Account, project: Project, stream: str, query: Mapping[str,
     return _by(rows, query["order"]) if query.get("order") else rows
 
 
-def require_sound_insights(project: Project, body: bytes, page: list[Row]) -> None:
-    """Raise the Refusal of the first broken insight in `page`, since it spoils the whole page."""
-    for row in page:
+def require_sound_insights(project: Project, rows: list[Row], query: Mapping[str, str]) -> None:
+    """Raise the Refusal of the first broken insight on the page asked for, since it spoils the whole page."""
+    limit, offset = window(query)
+    for row in rows[offset : offset + limit]:
         status = project.broken_insights.get(row["id"])
         if status == 400:
             raise Refusal(400, "invalid_input", "Action ID 42 does not exist!")
@@ -87,8 +91,6 @@ def _by(rows: list[Row], order: str, hidden: str = "") -> list[Row]:
     """`rows` without those that have the field `hidden` set, by a field (null is lowest), downwards with a minus."""
     name = order.lstrip("-")
     shown = [row for row in rows if not (hidden and row.get(hidden))]
-    if shown and not any(name in row for row in shown):
-        raise Refusal(400, "invalid_input", f"Cannot resolve keyword '{name}' into field.")
 
     def rank(row: Row) -> tuple[bool, Any]:
         value = row.get(name)

@@ -1,97 +1,145 @@
-"""The API on a real socket of this machine."""
+"""The API behind a real socket."""
 
 import json
 import socket
 import struct
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
+from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from integration_tests.posthog_server.api import PostHog, Reply
-from integration_tests.posthog_server.data import Account
+from .api import PostHog
+from .data import Account
+from .traffic import Reply, json_reply
 
 
 class PostHogServer:
-    """`with PostHogServer(account) as server:` serves until the end of the block at `server.url`.
+    """A PostHog at `url` until the end of the `with` block.
 
-    `server.posthog` is the API behind it: its faults, its counted requests. Options are those of `PostHog`.
+    with PostHogServer(account_with({1: [event("2026-01-01T00:00:00Z")]}), cap=250) as server:
+        requests.get(f"{server.url}/api/projects/")
+
+    Beside PostHog's own paths it answers `/__stats__` (how many requests there were) and `/__reset__` (forget them).
     """
 
-    def __init__(self, account: Account, port: int = 0, **options: Any) -> None:
-        self.posthog = PostHog(account, **options)
-        self._http = _Http(("127.0.0.1", port), _handler(self.posthog))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+    def __init__(self, posthog: PostHog | Account, *, port: int = 0, **options: Any) -> None:
+        """`options` are those of PostHog where an account is given. Port 0 is any that is free."""
+        self.posthog = PostHog(posthog, **options) if isinstance(posthog, Account) else posthog
+        self._http = _HTTPServer(("127.0.0.1", port), _Handler)
+        self._http.posthog = self.posthog
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
-    def __enter__(self) -> "PostHogServer":
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+    @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        return f"http://127.0.0.1:{self._http.server_address[1]}{self.posthog.path_prefix}"
+
+    def start(self) -> "PostHogServer":
+        self.posthog.closing.clear()
+        self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
+    def stop(self) -> None:
+        """Stop, and end the connections that clients keep open."""
+        self.posthog.closing.set()
+        if self._thread.is_alive():
+            self._http.shutdown()
         self._http.server_close()
+        self._http.end_connections()
+
+    def __enter__(self) -> "PostHogServer":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
-class _Http(ThreadingHTTPServer):
+class _HTTPServer(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 256
     block_on_close = False
+    request_queue_size = 512
+    posthog: PostHog
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.connections: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    def end_connections(self) -> None:
+        for connection in list(self.connections):
+            with suppress(OSError):  # the client may be faster
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Silent: a client that goes away in the middle is what some tests are about."""
 
 
-def _handler(posthog: PostHog) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1  # head and body leave in one piece
+class _Handler(BaseHTTPRequestHandler):
+    server: _HTTPServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            if url.path == "/__stats__":  # ours, for the demo and the benchmarks
-                self._send(Reply(200, json.dumps(_stats(posthog)).encode()))
-            elif url.path == "/__reset__":
-                posthog.reset()
-                self._send(Reply(200, b"{}"))
-            else:
-                self._send(posthog.handle(url.path, url.query, dict(self.headers)))
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.add(self.connection)
 
-        def _send(self, reply: Reply) -> None:
-            if reply.hang_up and not reply.sent:
-                return self._reset()
-            self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body[: reply.sent] if reply.hang_up else reply.body)
-            self.wfile.flush()
-            return self._reset() if reply.hang_up else None
+    def finish(self) -> None:
+        self.server.connections.discard(self.connection)
+        super().finish()
 
-        def _reset(self) -> None:
-            self.close_connection = True
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""
+
+    def _handle(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = urlsplit(self.path)
+        posthog = self.server.posthog
+        if parts.path == "/__stats__":
+            reply = json_reply(200, json.dumps(stats(posthog)).encode())
+        elif parts.path == "/__reset__":
+            posthog.reset()
+            reply = json_reply(200, {})
+        else:
+            reply = posthog.handle(self.command, parts.path, parts.query, dict(self.headers.items()))
+        self._send(reply)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle
+
+    def _send(self, reply: Reply) -> None:
+        if reply.reset:
+            # Lingering for 0 s makes closing a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (ConnectionError, ValueError):  # the client, or a fault, closed the connection
-                self.close_connection = True
-
-        def finish(self) -> None:
-            try:
-                super().finish()
-            except (ConnectionError, ValueError, OSError):
-                pass
-
-    return Handler
+            self.close_connection = True
+            return
+        if reply.missing:
+            self.close_connection = True
+        headers = {**reply.headers, "Content-Length": str(len(reply.body) + reply.missing)}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        body = b"" if self.command == "HEAD" else reply.body
+        # Head and body at once: two sends would wait for an acknowledgement in between.
+        self.wfile.write(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}\r\n{head}\r\n".encode("latin-1") + body)
 
 
-def _stats(posthog: PostHog) -> dict[str, Any]:
-    requests = list(posthog.requests)
-    return {
-        "requests": Counter(request.stream for request in requests),
-        "events": Counter(request.project_id for request in requests if request.stream == "events"),
-    }
+def stats(posthog: PostHog) -> dict[str, Any]:
+    """How many requests there were: by stream, by project and stream, and the most event lists at once by project."""
+    streams: Counter[str] = Counter()
+    projects: dict[str, Counter[str]] = defaultdict(Counter)
+    for seen in list(posthog.requests):
+        streams[seen.stream or "other"] += 1
+        if seen.project_id is not None:
+            projects[str(seen.project_id)][seen.stream or "other"] += 1
+    most = {str(project): number for project, number in posthog.max_event_lists_at_once.items()}
+    return {**streams, "per_project": projects, "max_event_lists_at_once": most}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

@@ -1,0 +1,86 @@
+"""Whole accounts: one with all the trouble in it, and one as large as a benchmark needs."""
+
+import random
+
+from .data import DAY, SECOND, Account, Event, EventTable, Project, Row, account, random_uuid
+from .rows import DAYS, START, make_events, make_persons, make_rows
+
+BUSY, GAP, SMALL = 101, 202, 303  # ids of the demo's projects
+
+
+def demo_account(seed: int = 7) -> Account:
+    """Three projects, some 10,000 events over three months from 2026-01-01; the same for the same seed.
+
+    One is busy, with bursts and ties; one has nothing for two months; one is small.
+    """
+    rng = random.Random(seed)
+    busy = Project(BUSY, "Shop 🦔", EventTable(_busy_events(rng)))
+    gap = Project(GAP, "Two months of silence", EventTable(_gap_events(rng)))
+    small = Project(SMALL, "", EventTable(make_events(30, rng, project=SMALL)), settings={"timezone": "Asia/Tokyo"})
+    for project, people, rows in ((busy, 430, 230), (gap, 120, 40), (small, 3, 2)):
+        project.persons = make_persons(people, rng, project.id)
+        for stream in ("cohorts", "feature_flags", "annotations", "insights"):
+            setattr(project, stream, make_rows(stream, rows, rng, project.id))
+    # Short pages, and with a limit of up to 100 also an empty page with more to come.
+    busy.dropped_persons = {3, 57, *range(100, 300), 429}
+    busy.annotations[0]["scope"] = gap.annotations[1]["scope"] = "organization"
+    busy.cohorts[5]["deleted"] = busy.annotations[5]["deleted"] = True
+    busy.feature_flags[4]["archived"] = True
+    return account(busy, gap, small)
+
+
+def _busy_events(rng: random.Random) -> list[Event]:
+    """Bursts make pages whose `next: null` lies; the large tie is more than a page."""
+    midnight = START + 31 * DAY
+    bursts = (
+        (4000, START, DAYS * DAY),
+        (1300, START + 40 * DAY + 123_456, 1),
+        (40, START + 12 * DAY, 1),
+        (2000, START + 20 * DAY + 7 * SECOND, 30 * SECOND),
+        (700, START + 60 * DAY, 240 * SECOND),
+        # On the joints of windows: first and last microsecond of a month, and of the whole range.
+        *((3, at, 1) for at in (START, midnight - 1, midnight, midnight + 1, START + DAYS * DAY - 1)),
+    )
+    return [
+        event
+        for n, start, span in bursts
+        for event in make_events(n, rng, start=start, span=span, project=BUSY, people=430)
+    ]
+
+
+def _gap_events(rng: random.Random) -> list[Event]:
+    ends = (START, START + (DAYS - 15) * DAY)
+    return [
+        event for start in ends for event in make_events(900, rng, start=start, span=15 * DAY, project=GAP, people=120)
+    ]
+
+
+def benchmark_account(
+    events: int, *, projects: int = 1, days: int = DAYS, properties_bytes: int = 500, seed: int = 7
+) -> Account:
+    """`projects` projects with `events` plain events each, spread evenly over `days` days from 2026-01-01."""
+    rng = random.Random(seed)
+    # Few different properties, shared by all events, so that a million fit into memory.
+    pool: list[Row] = [
+        {
+            "$browser": "Firefox",
+            "number": place,
+            "filler": f"{rng.getrandbits(8 * properties_bytes):x}"[:properties_bytes],
+        }
+        for place in range(64)
+    ]
+    made = []
+    for project in range(1, projects + 1):
+        people = [f"user-{project}-{place}" for place in range(200)]
+        span = days * DAY
+        table = EventTable(
+            Event(
+                random_uuid(rng),
+                START + rng.randrange(span),
+                distinct_id=rng.choice(people),
+                properties=rng.choice(pool),
+            )
+            for _ in range(events)
+        )
+        made.append(Project(project, f"Benchmark {project}", table, persons=make_persons(200, rng, project)))
+    return account(*made)
