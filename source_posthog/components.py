@@ -1,37 +1,41 @@
 """What the manifest cannot say: reading events so that none is lost, and pages that must not be believed blindly.
 
-Three classes, each named in `manifest.yaml`:
+Four classes, each named in `manifest.yaml`:
 
 * `ResultsExtractor` takes the rows out of an answer, and refuses an answer that would lose data in silence.
 * `EventsSimpleRetriever` reads one window of one project's events, newest first.
 * `EventsCartesianProductStreamSlicer` cuts the windows and keeps the state.
+* `InsightsRetriever` gets past insights that are too heavy for the server, or broken.
 """
 
 import json
-import re
+import logging
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta, timezone
-from itertools import zip_longest
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import orjson
-import pendulum
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.partition_routers import CartesianProductStreamSlicer
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.message import MessageRepository, NoopMessageRepository
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageSizeReductionRequiredException
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
+
+from source_posthog.answers import instant, iso, offset, page, rows, unusable
+
+logger = logging.getLogger("airbyte")
 
 MICROSECOND = timedelta(microseconds=1)  # PostHog's precision: `before` and `after` are exclusive at this step
 
@@ -43,95 +47,21 @@ HALF_OF_THE_SMALLEST_CAP = 50
 # A third event list of one project waits up to 30 s on the server and then fails with a 500.
 EVENT_LISTS_AT_ONCE = 2
 
-SHORTEST_WINDOW = timedelta(seconds=1)  # a slow window is halved down to this
-
 # Tied events are told apart by the last hex digits of their ids; the last group of a UUID has 12.
 LONGEST_SUFFIX = 12
 
-_MAY_EXCEED_64_BITS = re.compile(rb"\d{19}")
 
 # An empty window moves the state only when it ended this long ago, so that a clock that runs ahead of PostHog's by
 # less than this cannot push the state past events that are still to come.
 CLOCK_TOLERANCE = timedelta(days=1)
 
+# One question for the first event covers this much time; the server refuses ranges of more than 366 days.
+LONGEST_RANGE = timedelta(days=365)
+
 
 def now() -> datetime:
     """The present instant, in UTC. Tests replace it."""
     return datetime.now(timezone.utc)
-
-
-def instant(text: str) -> datetime:
-    """The instant that an ISO 8601 text names (Z, +00:00 or +0200, with or without a fraction; UTC if it has no zone).
-
-    Raises ValueError for anything else, also for a bare date, time or duration.
-    """
-    try:
-        at = datetime.fromisoformat(text)  # forty times faster than pendulum, and knows the form that PostHog writes
-        if at.tzinfo and "T" in text:
-            return at
-    except (TypeError, ValueError):
-        pass
-    parsed = pendulum.parse(text, exact=True) if isinstance(text, str) else None
-    if not isinstance(parsed, datetime):
-        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
-    return parsed
-
-
-def iso(at: datetime) -> str:
-    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
-    return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def page(response: requests.Response) -> Mapping[str, Any]:
-    """The JSON object in `response`, decoded once however often it is asked for.
-
-    Raises AirbyteTracedException where the body is not a JSON object.
-    """
-    body = getattr(response, "_page", None)
-    if body is None:
-        try:
-            body = _decode(response.content)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise unbelievable(response, "the answer is not a JSON object")
-        setattr(response, "_page", body)  # noqa: B010  # not an attribute that requests knows of
-    return body
-
-
-def _decode(content: bytes) -> Any:
-    """JSON as Python, exactly. orjson turns integers over 64 bits into floats, and refuses floats over 1.8e308 and
-    half surrogates, all of which PostHog passes on from its users' properties; the standard library takes them."""
-    if not _MAY_EXCEED_64_BITS.search(content):
-        try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError:
-            pass
-    return json.loads(content)
-
-
-def rows(response: requests.Response) -> list[dict[str, Any]]:
-    """The `results` of `response`.
-
-    Raises AirbyteTracedException where there is no such list, or a row in it has no id: both would lose data unseen.
-    """
-    results = page(response).get("results")
-    if not isinstance(results, list):
-        raise unbelievable(response, "the answer has no list of `results`")
-    if not all(isinstance(row, dict) and row.get("id") is not None for row in results):
-        raise unbelievable(response, "a row has no `id`")
-    return results
-
-
-def unbelievable(response: requests.Response, what: str) -> AirbyteTracedException:
-    """The error for an answer that PostHog would not give; nothing of it is read."""
-    path = urlsplit(response.url).path
-    return AirbyteTracedException(
-        message=f"PostHog's answer for {path} cannot be used: {what}. Nothing of it was read; run the sync again, and "
-        "if that does not help, check that `base_url` is PostHog itself and not a page in front of it.",
-        internal_message=f"{what}: {response.url}",
-        failure_type=FailureType.transient_error,
-    )
 
 
 @dataclass
@@ -152,17 +82,9 @@ class ResultsExtractor(RecordExtractor):
         if self.single_row and "results" not in body and body.get("id") is not None:
             return [body]
         results = rows(response)
-        if body.get("next") and not _offset(body["next"]) > _offset(response.url):
-            raise unbelievable(response, f"its `next` does not lead on ({body['next']!r})")
+        if body.get("next") and not offset(body["next"]) > offset(response.url):
+            raise unusable(response, f"its `next` does not lead on ({body['next']!r})")
         return results
-
-
-def _offset(url: str) -> int:
-    """The `offset` that `url` asks for; 0 where it names none."""
-    try:
-        return int(parse_qs(urlsplit(url).query).get("offset", ["0"])[-1])
-    except (AttributeError, TypeError, ValueError):
-        return 0
 
 
 @dataclass
@@ -180,6 +102,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self._gates: MutableMapping[Any, threading.BoundedSemaphore] = {}
+        self._closed_projects: set[Any] = set()  # gone, or refusing access
 
     def request_params(
         self,
@@ -200,15 +123,34 @@ class EventsSimpleRetriever(SimpleRetriever):
     ) -> Iterable[Record]:
         """Give out the events of the window `stream_slice`, page by page.
 
-        Raises AirbyteTracedException, naming project and window, where the server's answers cannot be used or even a
-        second of events is too slow for it.
+        Nothing is given out of a project that is gone or refuses access; the slicer is told to leave its state.
+
+        Raises AirbyteTracedException, naming project and window, where PostHog refuses (once a project), its answers
+        cannot be used, or even a second of events is too slow for it.
         """
         if stream_slice is None:
             raise ValueError("The events stream is read in windows; read_records needs a slice")
         project_id = stream_slice["project_id"]
-        for event in self._window(stream_slice):
-            event["project_id"] = project_id
-            yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
+        if project_id in self._closed_projects:
+            return
+        try:
+            for event in self._window(stream_slice):
+                event["project_id"] = project_id
+                yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
+        except _Gone:
+            self._hold(project_id)
+        except RequestWindowSplitRequiredException as too_slow:
+            raise _error(
+                stream_slice, "PostHog is too slow even for events of a single instant", too_slow
+            ) from too_slow
+        except AirbyteTracedException as error:
+            if error.failure_type == FailureType.config_error:  # all windows of the project would be refused
+                self._hold(project_id)
+            raise _error(stream_slice, str(error), error) from error
+
+    def _hold(self, project_id: Any) -> None:
+        self._closed_projects.add(project_id)
+        self.stream_slicer.hold(project_id)  # type: ignore[attr-defined]  # the manifest gives it the slicer below
 
     def _window(self, window: StreamSlice) -> Iterator[dict[str, Any]]:
         before = instant(window["end_time"])
@@ -221,8 +163,10 @@ class EventsSimpleRetriever(SimpleRetriever):
                 continue
             try:
                 events, more = self._page(window, floors[-1], before)
-            except RequestWindowSplitRequiredException as too_slow:
-                floors.append(_middle(floors[-1], before, window, too_slow))
+            except RequestWindowSplitRequiredException:
+                if before - floors[-1] <= 2 * MICROSECOND:
+                    raise
+                floors.append(floors[-1] + (before - floors[-1]) / 2)
                 continue
             fresh = {event["id"]: event for event in events if event["id"] not in given}
             yield from fresh.values()
@@ -249,7 +193,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         if not more:
             yield from events
         elif len(suffix) == LONGEST_SUFFIX:
-            raise _unusable(window, f"events at {iso(at)} cannot be told apart by their ids")
+            raise _unusable(f"events at {iso(at)} cannot be told apart by their ids")
         else:
             for digit in "0123456789abcdef":
                 yield from self._ties(window, at, digit + suffix)
@@ -265,30 +209,21 @@ class EventsSimpleRetriever(SimpleRetriever):
             response = self.requester.send_request(
                 stream_slice=window, request_params=self.request_params(None, window, token)
             )
-        if response is None:
-            raise _unusable(window, "there was no answer")
+        if response is None or not response.ok:
+            raise _Gone
         events = rows(response)
-        _require_newest_first(events, start, end, suffix, window)
+        _require_newest_first(events, start, end, suffix)
         more = bool(page(response).get("next"))
         if more and not events:
-            raise _unusable(window, "an empty page says that there is more")
+            raise _unusable("an empty page says that there is more")
         return events, more
 
 
-def _middle(start: datetime, end: datetime, window: StreamSlice, too_slow: Exception) -> datetime:
-    if end - start <= SHORTEST_WINDOW:
-        raise AirbyteTracedException(
-            message=f"{_name(window)}: PostHog is too slow even for the second up to {iso(end)}. Run the sync again "
-            "when PostHog is less busy; what was read so far is kept.",
-            internal_message=str(too_slow),
-            failure_type=FailureType.transient_error,
-        ) from too_slow
-    return start + (end - start) / 2
+class _Gone(Exception):
+    """The project is not there any more. The error handler has said so."""
 
 
-def _require_newest_first(
-    events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str, window: StreamSlice
-) -> None:
+def _require_newest_first(events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str) -> None:
     """Refuse a page that paging by time would lose events on: out of the range asked for, or out of order."""
     newer, text = end - MICROSECOND, None
     for event in events:
@@ -298,24 +233,30 @@ def _require_newest_first(
         try:
             at = instant(text)  # type: ignore[arg-type]  # None raises ValueError like any other text that is no date
         except ValueError as no_date:
-            raise _unusable(window, f"event {event['id']} has the timestamp {text!r}, which is no date") from no_date
+            raise _unusable(f"event {event['id']} has the timestamp {text!r}, which is no date") from no_date
         if not start <= at <= newer:
-            raise _unusable(window, f"event {event['id']} at {text} is out of the range asked for, or out of order")
+            raise _unusable(f"event {event['id']} at {text} is out of the range asked for, or out of order")
         newer = at
     if suffix and not all(str(event["id"]).endswith(suffix) for event in events):
-        raise _unusable(window, "the filter by id was ignored")
+        raise _unusable("the filter by id was ignored")
 
 
-def _unusable(window: StreamSlice, what: str) -> AirbyteTracedException:
+def _unusable(what: str) -> AirbyteTracedException:
     return AirbyteTracedException(
-        message=f"{_name(window)}: PostHog's answer cannot be used: {what}. Nothing of that page was read, and the "
-        "next sync begins at this window again.",
+        message=f"PostHog's answer cannot be used: {what}. Nothing of that page was read.",
         failure_type=FailureType.system_error,
     )
 
 
-def _name(window: Mapping[str, Any]) -> str:
-    return f"Stream events, project {window['project_id']}, window {window['start_time']} to {window['end_time']}"
+def _error(window: StreamSlice, what: str, cause: Exception) -> AirbyteTracedException:
+    """`cause` with the window in front, and what comes of it."""
+    where = f"project {window['project_id']}, window {window['start_time']} to {window['end_time']}"
+    return AirbyteTracedException(
+        message=f"Stream events, {where}: {what.rstrip('.')}. The next sync begins at this window again.",
+        internal_message=getattr(cause, "internal_message", None) or str(cause),
+        failure_type=getattr(cause, "failure_type", None) or FailureType.transient_error,
+        exception=cause,
+    )
 
 
 @dataclass
@@ -335,11 +276,13 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     Attributes:
         stream_slicers: what gives the projects. Without any, the projects named in the state are sliced.
         config: `start_date`, `events_time_step` (days, 30), `events_lookback_hours` (1).
+        requester: asks for the oldest event of a range; None if nobody is to be asked.
     """
 
     stream_slicers: list[PartitionRouter] = field(default_factory=list)
     parameters: InitVar[Mapping[str, Any] | None] = None
     config: Config = field(default_factory=dict)
+    requester: HttpRequester | None = None
 
     def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
         # Not the parent's: it only warns that parent state is not kept, and projects have none.
@@ -347,6 +290,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         # Per project, its windows by start, oldest first: None while open, else how far closing it moves the state.
         self._windows: MutableMapping[str, dict[str, str | None]] = {}
         self._newest: MutableMapping[tuple[Any, Any], str] = {}
+        self._held: set[str] = set()
         self._lock = threading.Lock()
         self.cursor_field = CursorField("timestamp")
         self.bind("events", "timestamp", ConnectorStateManager(), NoopMessageRepository())
@@ -407,21 +351,64 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             partitions = [part.partition for part in CartesianProductStreamSlicer.stream_slices(self)]
         else:
             partitions = [{"project_id": key} for key in self._state if key != self.cursor_field.cursor_field_key]
-        for turn in zip_longest(*[self._windows_of(partition, end) for partition in partitions]):
-            yield from (window for window in turn if window)
+        turns = deque(self._windows_of(partition, end) for partition in partitions)
+        while turns:
+            windows = turns.popleft()
+            if window := next(windows, None):
+                turns.append(windows)
+                yield window
 
     def _windows_of(self, partition: Mapping[str, Any], end: datetime) -> Iterator[StreamSlice]:
         project = str(partition["project_id"])
-        open_windows = self._windows[project] = {}
+        windows = self._windows[project] = {}
         step = timedelta(days=self.config.get("events_time_step", 30))
         start = self._start_of(project)
+        if first := self._first_event(partition, start, end, step):
+            with self._lock:  # up to there is one empty window, which need not be read
+                windows[iso(start)] = _end_of_empty({"end_time": iso(first)})
+            start = first
         while start < end:
             stop = min(start + step, end)
             bounds = {"start_time": iso(start), "end_time": iso(stop)}
             with self._lock:
-                open_windows[bounds["start_time"]] = None
+                windows[bounds["start_time"]] = None
             yield StreamSlice(partition=partition, cursor_slice=bounds)
             start = stop
+
+    def _first_event(
+        self, partition: Mapping[str, Any], start: datetime, end: datetime, step: timedelta
+    ) -> datetime | None:
+        """The instant before which nothing of [start, end) is left, if asking for it takes fewer requests than reading.
+
+        The last day is never skipped, for the reason of CLOCK_TOLERANCE. None where nothing can be skipped.
+        """
+        end -= CLOCK_TOLERANCE
+        if self.requester is None or (end - start) / step < 3 * (1 + (end - start) / LONGEST_RANGE):
+            return None
+        while start < end:
+            stop = min(start + LONGEST_RANGE, end)
+            try:
+                if oldest := self._one_event(partition, start, stop, orderBy='["timestamp"]'):
+                    first = max(start, instant(oldest["timestamp"]))
+                    # A server that does not know `orderBy` gives the newest event, with others before it.
+                    return start if self._one_event(partition, start, first) else first
+            except (AirbyteTracedException, RequestWindowSplitRequiredException, _Gone) as error:
+                logger.info(f"Project {partition['project_id']}: its first event is not known ({error})")
+                return start
+            start = stop
+        return end
+
+    def _one_event(
+        self, partition: Mapping[str, Any], start: datetime, stop: datetime, **params: str
+    ) -> dict[str, Any] | None:
+        """An event of [start, stop), the newest if `params` do not say otherwise; None where there is none."""
+        response = self.requester.send_request(  # type: ignore[union-attr]  # only called where there is one
+            stream_slice=StreamSlice(partition=partition, cursor_slice={}),
+            request_params={"after": iso(start - MICROSECOND), "before": iso(stop), **params},
+        )
+        if response is None or not response.ok:
+            raise _Gone
+        return next(iter(rows(response)), None)
 
     def _start_of(self, project: str) -> datetime:
         """Where to begin: some hours before the state, for events that arrived late, but not before start_date."""
@@ -432,7 +419,12 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             starts.append(instant(cursor) - timedelta(hours=self.config.get("events_lookback_hours", 1)))
         return max(starts)
 
-    # --- what the engine reports, from many threads
+    # --- what the engine and the retriever report, from many threads
+
+    def hold(self, project_id: Any) -> None:
+        """Leave the state of a project where it is for the rest of the sync: not all of its events can be read."""
+        with self._lock:
+            self._held.add(str(project_id))
 
     def observe(self, record: Record) -> None:
         """Note the first record of a window: it is the newest, since windows are read newest first."""
@@ -457,6 +449,8 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     def _close(self, window: Mapping[str, Any], newest: str | None) -> bool:
         """Mark `window` as closed; move its project's timestamp past the closed windows before the first open one."""
         project = str(window["project_id"])
+        if project in self._held:
+            return False
         windows = self._windows.setdefault(project, {})
         windows[window["start_time"]] = newest or _end_of_empty(window)
         before = self._state.get(project)
@@ -500,3 +494,51 @@ def _end_of_empty(window: Mapping[str, Any]) -> str:
     """How far an empty window moves the state: to its end if that is long past, else nowhere ("")."""
     end: str = window["end_time"]
     return end if instant(end) <= now() - CLOCK_TOLERANCE else ""
+
+
+@dataclass
+class InsightsRetriever(SimpleRetriever):
+    """Reads insights in pages that shrink where the server cannot answer.
+
+    One insight with a heavy or broken query makes the whole page fail. The stock retriever can shrink a page, but stops
+    at an insight that fails alone; this one then reads that insight with `basic=true`, without its result.
+    """
+
+    page_size: int = 100
+
+    def read_records(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
+    ) -> Iterable[Record]:
+        start, largest = 0, self.config.get("_page_size", self.page_size)
+        limit = largest
+        while True:
+            try:
+                response = self._page(stream_slice, start, limit)
+            except PageSizeReductionRequiredException:
+                limit = max(1, limit // 4)
+                continue
+            except AirbyteTracedException as error:
+                if limit > 1 or error.failure_type == FailureType.config_error:
+                    raise
+                response = self._page(stream_slice, start, limit, basic="true")
+                self._warn(response, error)
+            if response is None or not response.ok:  # the project is gone, and the error handler has said so
+                return
+            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
+            following = page(response).get("next")
+            if not following:
+                return
+            start, limit = offset(following), min(limit * 4, largest)
+
+    def _page(
+        self, stream_slice: StreamSlice | None, start: int, limit: int, **params: str
+    ) -> requests.Response | None:
+        return self.requester.send_request(
+            stream_slice=stream_slice, request_params={"limit": limit, "offset": start, **params}
+        )
+
+    @staticmethod
+    def _warn(response: requests.Response | None, error: AirbyteTracedException) -> None:
+        insights = rows(response) if response is not None and response.ok else []
+        names = ", ".join(f"{row['id']} ({row.get('name') or row.get('derived_name')})" for row in insights)
+        logger.warning(f"Insight {names} was read without its result, which PostHog could not give: {error}")

@@ -7,9 +7,10 @@ import logging
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, field
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -19,12 +20,13 @@ from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCC
 from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.components import page
+from source_posthog.answers import instant, page
 
 logger = logging.getLogger("airbyte")
 
 # A throttled key waits up to an hour for its bucket to refill, and other users of the key can empty it again.
 LONGEST_THROTTLING = 6 * 60 * 60  # seconds
+SHORTEST_RANGE = timedelta(seconds=1, microseconds=1)  # of events; a range that is too slow is halved down to this
 LONGEST_WAIT = 300  # seconds, between two tries where the server does not say how long to wait
 
 
@@ -34,31 +36,40 @@ class PostHogErrorHandler(DefaultErrorHandler):
 
     It takes any answer with status 200 for good; this one decodes the body first (once, the records are taken from the
     same object) and retries where that fails: proxies answer with HTML and 200, and connections break in mid-body.
-    It retries a read that timed out as it is; this one resolves it to `on_read_timeout`. And it does not say which
-    stream and project an error is about.
+    It retries a read that timed out as it is; this one resolves it to `too_slow`. And it does not say which stream and
+    project an error is about.
 
     Attributes:
-        on_read_timeout: the ResponseAction for a request that the server did not answer in time, e.g.
-            SPLIT_REQUEST_WINDOW. RETRY if not set.
+        too_slow: the ResponseAction for an answer that means "ask for less": SPLIT_REQUEST_WINDOW or REDUCE_PAGE_SIZE.
+        too_slow_codes: the statuses of such an answer. A read that times out is one too.
     """
 
     # Bounds the waiting for throttles. Other faults are given up much earlier, by PostHogBackoff.
     max_retries: int | str | None = 10_000
     max_time: int = LONGEST_THROTTLING
-    on_read_timeout: str = "RETRY"
+    too_slow: str = "RETRY"
+    too_slow_codes: list[int] = field(default_factory=list)
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
             return self._interpret_success(response_or_exception)
-        if isinstance(response_or_exception, requests.ReadTimeout):
-            return ErrorResolution(
-                ResponseAction[self.on_read_timeout], FailureType.transient_error, "PostHog did not answer in time."
-            )
+        if self._is_too_slow(response_or_exception):
+            action = ResponseAction[self.too_slow]
+            if _asks_for_the_least(response_or_exception):
+                code = getattr(response_or_exception, "status_code", 500)
+                action = ResponseAction.RETRY if code >= 500 else ResponseAction.FAIL
+            message = f"{asked_for(response_or_exception)}: {_fault(response_or_exception)}"
+            return ErrorResolution(action, FailureType.transient_error, message)
         resolution = super().interpret_response(response_or_exception)
         message = f"{asked_for(response_or_exception)}: {resolution.error_message or 'the request failed'}"
         if resolution.response_action == ResponseAction.IGNORE:
             logger.warning(message)
         return ErrorResolution(resolution.response_action, resolution.failure_type, message)
+
+    def _is_too_slow(self, response_or_exception: requests.Response | Exception | None) -> bool:
+        if isinstance(response_or_exception, requests.Response):
+            return response_or_exception.status_code in self.too_slow_codes
+        return isinstance(response_or_exception, requests.ReadTimeout)
 
     @staticmethod
     def _interpret_success(response: requests.Response) -> ErrorResolution:
@@ -138,3 +149,12 @@ def asked_for(response_or_exception: requests.Response | Exception | None) -> st
     path = re.search(r"/api/projects(?:/(\d+))?(?:/(\w+))?/?$", urlsplit(getattr(request, "url", None) or "").path)
     project, stream = path.groups() if path else (None, None)
     return f"Stream {stream or 'projects'}" + (f", project {project}" if project else "")
+
+
+def _asks_for_the_least(response_or_exception: requests.Response | Exception | None) -> bool:
+    """Whether a request asks for one row, or for a second of events: less cannot be asked for."""
+    request = getattr(response_or_exception, "request", None)
+    query = dict(parse_qsl(urlsplit(getattr(request, "url", None) or "").query))
+    if "before" in query and "after" in query:
+        return instant(query["before"]) - instant(query["after"]) <= SHORTEST_RANGE
+    return query.get("limit") == "1"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +25,9 @@ from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
 
-from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.access import check_access, list_projects, warn_of_plain_http
+from source_posthog.answers import iso
+from source_posthog.components import EventsCartesianProductStreamSlicer, now
 from source_posthog.config import require_valid
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
@@ -78,7 +81,10 @@ class SourcePosthog(YamlDeclarativeSource):
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
             source = self._built_with(config)
-            return super(SourcePosthog, source).check(logger or self.logger, source._config)
+            # One row of each stream is enough to see whether the key may read it.
+            a_minute_ago = iso(now() - timedelta(minutes=1))
+            probe = SourcePosthog(config={**source._config, "_page_size": 1, "start_date": a_minute_ago})
+            return check_access(source.streams(source._config), probe.streams(probe._config), logger or self.logger)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=str(error))
 
@@ -97,7 +103,13 @@ class SourcePosthog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
         source = self._built_with(config, catalog, state)
-        return super(SourcePosthog, source).read(logger or self.logger, source._config, catalog, state)
+        logger = logger or self.logger
+        streams = source.streams(source._config)
+        _require_known(catalog, streams)
+        warn_of_plain_http(source._config["base_url"], logger)
+        # All streams need the projects. Once read here they are asked for no more: the CDK caches a parent's answers.
+        list_projects(streams)
+        return super(SourcePosthog, source).read(logger, source._config, catalog, state)
 
     def _built_with(
         self,
@@ -120,6 +132,17 @@ class SourcePosthog(YamlDeclarativeSource):
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
         return _read("state", super().read_state, state_path)
+
+
+def _require_known(catalog: ConfiguredAirbyteCatalog, streams: list[AbstractStream]) -> None:
+    known = [stream.name for stream in streams]
+    unknown = sorted({stream.stream.name for stream in catalog.streams} - set(known))
+    if unknown:
+        raise AirbyteTracedException(
+            message=f"The catalog names streams that do not exist: {', '.join(unknown)}. Refresh the schema of the "
+            f"connection, or take them out; there are {', '.join(known)}.",
+            failure_type=FailureType.config_error,
+        )
 
 
 T = TypeVar("T")

@@ -1,0 +1,84 @@
+"""What a key may read, told before a sync finds out."""
+
+import ipaddress
+import logging
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+from airbyte_cdk.models import AirbyteConnectionStatus, Status
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.types import Record
+from airbyte_cdk.utils import AirbyteTracedException
+
+# A project can refuse what the next one allows; a scope that is missing is refused by all.
+PROJECTS_TO_ASK = 3
+
+
+def list_projects(streams: list[AbstractStream]) -> list[Record]:
+    """All projects that the sync covers. Raises AirbyteTracedException where PostHog refuses."""
+    projects = next(stream for stream in streams if stream.name == "projects")
+    return [project for partition in projects.generate_partitions() for project in partition.read()]
+
+
+def check_access(
+    streams: list[AbstractStream], probes: list[AbstractStream], logger: logging.Logger
+) -> AirbyteConnectionStatus:
+    """List the projects with `streams`, and ask each of `probes`, the same streams with pages of one row, for a row.
+
+    Fails if there is no project, or no stream can be read; streams that cannot be read are named in the log.
+    Raises AirbyteTracedException where not even projects can be read.
+    """
+    projects = list_projects(streams)
+    if not projects:
+        return _failed(
+            "The API key sees no project. Give its user access to a project, and check that `base_url` is the region "
+            "(US, EU or self-hosted) where the project is."
+        )
+    logger.info(f"The API key sees {len(projects)} project(s): {_named([project['id'] for project in projects])}")
+    asked = [probe for probe in probes if probe.name != "projects"]
+    refused = {probe.name: error for probe in asked if (error := _refusal(probe))}
+    for name, error in refused.items():
+        logger.warning(f"Stream {name} cannot be read: {error}")
+    if len(refused) == len(asked):
+        return _failed(f"No stream can be read with this API key. {next(iter(refused.values()))}")
+    if refused:
+        logger.warning(f"The connection works, but not for these streams: {', '.join(refused)}")
+    return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+
+def _refusal(probe: AbstractStream) -> str:
+    """Why the stream cannot be read; "" if it can, in one of the first projects."""
+    refusal = ""
+    for partition in islice(probe.generate_partitions(), PROJECTS_TO_ASK):
+        try:
+            next(iter(partition.read()), None)
+            return ""
+        except AirbyteTracedException as error:
+            refusal = str(error)
+    return refusal
+
+
+def _failed(message: str) -> AirbyteConnectionStatus:
+    return AirbyteConnectionStatus(status=Status.FAILED, message=message)
+
+
+def _named(ids: list[Any]) -> str:
+    return ", ".join(map(str, ids[:10])) + (", ..." if len(ids) > 10 else "")
+
+
+def warn_of_plain_http(base_url: str, logger: logging.Logger) -> None:
+    """Warn where the key would cross the internet in clear."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and not _is_private(parts.hostname or ""):
+        logger.warning(
+            f"The API key is sent to {parts.hostname} without encryption, since `base_url` begins with http://. Use "
+            "https:// if the server has it."
+        )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
