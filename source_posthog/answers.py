@@ -31,7 +31,7 @@ def instant(text: str) -> datetime:
     parsed = pendulum.parse(text, exact=True) if isinstance(text, str) and text[:4].isdigit() else None
     if not isinstance(parsed, datetime):
         raise ValueError(f"{text!r} is not an ISO 8601 date and time")
-    return parsed
+    return datetime.fromisoformat(parsed.isoformat())  # pendulum's own datetimes do not mix with timedelta
 
 
 def iso(at: datetime) -> str:

@@ -102,7 +102,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
         self._gates: MutableMapping[Any, threading.BoundedSemaphore] = {}
-        self._closed_projects: set[Any] = set()  # gone, or refusing access
+        self._failed: set[Any] = set()  # projects that are gone, refuse access, or of which a window could not be read
 
     def request_params(
         self,
@@ -123,34 +123,25 @@ class EventsSimpleRetriever(SimpleRetriever):
     ) -> Iterable[Record]:
         """Give out the events of the window `stream_slice`, page by page.
 
-        Nothing is given out of a project that is gone or refuses access; the slicer is told to leave its state.
+        A project whose window could not be read is asked no more: its state waits for that window, so the next sync
+        would read all later ones again. The slicer is told which windows are left like that.
 
-        Raises AirbyteTracedException, naming project and window, where PostHog refuses (once a project), its answers
-        cannot be used, or even a second of events is too slow for it.
+        Raises AirbyteTracedException, naming project and window, where PostHog refuses, its answers cannot be used, or
+        even a second of events is too slow for it.
         """
         if stream_slice is None:
             raise ValueError("The events stream is read in windows; read_records needs a slice")
         project_id = stream_slice["project_id"]
-        if project_id in self._closed_projects:
-            return
         try:
             for event in self._window(stream_slice):
                 event["project_id"] = project_id
                 yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
-        except _Gone:
-            self._hold(project_id)
-        except RequestWindowSplitRequiredException as too_slow:
-            raise _error(
-                stream_slice, "PostHog is too slow even for events of a single instant", too_slow
-            ) from too_slow
-        except AirbyteTracedException as error:
-            if error.failure_type == FailureType.config_error:  # all windows of the project would be refused
-                self._hold(project_id)
-            raise _error(stream_slice, str(error), error) from error
-
-    def _hold(self, project_id: Any) -> None:
-        self._closed_projects.add(project_id)
-        self.stream_slicer.hold(project_id)  # type: ignore[attr-defined]  # the manifest gives it the slicer below
+        except _Left:
+            self._failed.add(project_id)
+            self.stream_slicer.leave_open(stream_slice)  # type: ignore[attr-defined]  # the slicer of the manifest
+        except (AirbyteTracedException, RequestWindowSplitRequiredException) as error:
+            self._failed.add(project_id)
+            raise _error(stream_slice, error) from error
 
     def _window(self, window: StreamSlice) -> Iterator[dict[str, Any]]:
         before = instant(window["end_time"])
@@ -181,6 +172,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                 given |= tied
                 for event in self._ties(window, oldest):
                     if event["id"] not in given:
+                        given.add(event["id"])
                         yield event
                 before, given = oldest, set()
 
@@ -206,11 +198,17 @@ class EventsSimpleRetriever(SimpleRetriever):
         if suffix:
             token["properties"] = json.dumps([{"type": "hogql", "key": f"toString(uuid) like '%{suffix}'"}])
         with self._gates.setdefault(window["project_id"], threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)):
-            response = self.requester.send_request(
-                stream_slice=window, request_params=self.request_params(None, window, token)
-            )
+            if window["project_id"] in self._failed:
+                raise _Left
+            try:
+                response = self.requester.send_request(
+                    stream_slice=window, request_params=self.request_params(None, window, token)
+                )
+            except AirbyteTracedException:
+                self._failed.add(window["project_id"])  # still within the gate, so that no other window asks in vain
+                raise
         if response is None or not response.ok:
-            raise _Gone
+            raise _Left  # the project is not there any more; the error handler has said so
         events = rows(response)
         _require_newest_first(events, start, end, suffix)
         more = bool(page(response).get("next"))
@@ -219,8 +217,8 @@ class EventsSimpleRetriever(SimpleRetriever):
         return events, more
 
 
-class _Gone(Exception):
-    """The project is not there any more. The error handler has said so."""
+class _Left(Exception):
+    """The window is not read to its end, and that is no error of its own."""
 
 
 def _require_newest_first(events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str) -> None:
@@ -248,13 +246,19 @@ def _unusable(what: str) -> AirbyteTracedException:
     )
 
 
-def _error(window: StreamSlice, what: str, cause: Exception) -> AirbyteTracedException:
+def _error(window: StreamSlice, cause: Exception) -> AirbyteTracedException:
     """`cause` with the window in front, and what comes of it."""
-    where = f"project {window['project_id']}, window {window['start_time']} to {window['end_time']}"
+    if isinstance(cause, AirbyteTracedException):
+        failure_type, reason = cause.failure_type, str(cause)
+    else:
+        failure_type, reason = FailureType.transient_error, "PostHog is too slow even for a single instant"
+    project_id = window["project_id"]
+    span = f"{window['start_time']} to {window['end_time']}"
+    reason = reason.removeprefix(f"Stream events, project {project_id}: ").rstrip(".")
     return AirbyteTracedException(
-        message=f"Stream events, {where}: {what.rstrip('.')}. The next sync begins at this window again.",
-        internal_message=getattr(cause, "internal_message", None) or str(cause),
-        failure_type=getattr(cause, "failure_type", None) or FailureType.transient_error,
+        message=f"Stream events, project {project_id}, window {span}: {reason}. The next sync begins there again.",
+        internal_message=str(cause),
+        failure_type=failure_type,
         exception=cause,
     )
 
@@ -290,7 +294,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         # Per project, its windows by start, oldest first: None while open, else how far closing it moves the state.
         self._windows: MutableMapping[str, dict[str, str | None]] = {}
         self._newest: MutableMapping[tuple[Any, Any], str] = {}
-        self._held: set[str] = set()
+        self._left: set[tuple[Any, Any]] = set()
         self._lock = threading.Lock()
         self.cursor_field = CursorField("timestamp")
         self.bind("events", "timestamp", ConnectorStateManager(), NoopMessageRepository())
@@ -392,7 +396,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                     first = max(start, instant(oldest["timestamp"]))
                     # A server that does not know `orderBy` gives the newest event, with others before it.
                     return start if self._one_event(partition, start, first) else first
-            except (AirbyteTracedException, RequestWindowSplitRequiredException, _Gone) as error:
+            except (AirbyteTracedException, RequestWindowSplitRequiredException, _Left) as error:
                 logger.info(f"Project {partition['project_id']}: its first event is not known ({error})")
                 return start
             start = stop
@@ -407,7 +411,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             request_params={"after": iso(start - MICROSECOND), "before": iso(stop), **params},
         )
         if response is None or not response.ok:
-            raise _Gone
+            raise _Left
         return next(iter(rows(response)), None)
 
     def _start_of(self, project: str) -> datetime:
@@ -421,10 +425,9 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
 
     # --- what the engine and the retriever report, from many threads
 
-    def hold(self, project_id: Any) -> None:
-        """Leave the state of a project where it is for the rest of the sync: not all of its events can be read."""
-        with self._lock:
-            self._held.add(str(project_id))
+    def leave_open(self, window: Mapping[str, Any]) -> None:
+        """`window` ends without having been read: the engine will close it, but the state must not pass it."""
+        self._left.add(_key(window))
 
     def observe(self, record: Record) -> None:
         """Note the first record of a window: it is the newest, since windows are read newest first."""
@@ -449,7 +452,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     def _close(self, window: Mapping[str, Any], newest: str | None) -> bool:
         """Mark `window` as closed; move its project's timestamp past the closed windows before the first open one."""
         project = str(window["project_id"])
-        if project in self._held:
+        if _key(window) in self._left:
             return False
         windows = self._windows.setdefault(project, {})
         windows[window["start_time"]] = newest or _end_of_empty(window)

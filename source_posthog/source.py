@@ -1,9 +1,12 @@
 """The connector as the CDK and Python programs see it."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 from airbyte_cdk.models import (
@@ -14,6 +17,7 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalog,
     FailureType,
     Status,
+    Type,
 )
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
@@ -23,7 +27,8 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.airbyte_secrets_utils import get_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
+from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 
 from source_posthog.access import check_access, list_projects, warn_of_plain_http
 from source_posthog.answers import iso
@@ -60,6 +65,7 @@ class SourcePosthog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
         super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
+        self._cache = TemporaryDirectory(prefix="source-posthog-", ignore_cleanup_errors=True)
         self._constructor = EventsCursorFactory(
             message_repository=self._message_repository,
             connector_state_manager=self._connector_state_manager,
@@ -80,20 +86,38 @@ class SourcePosthog(YamlDeclarativeSource):
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
-            source = self._built_with(config)
+            source, logger = self._built_with(config), logger or self.logger
+            warn_of_plain_http(source._config["base_url"], logger)
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(now() - timedelta(minutes=1))
             probe = SourcePosthog(config={**source._config, "_page_size": 1, "start_date": a_minute_ago})
-            return check_access(source.streams(source._config), probe.streams(probe._config), logger or self.logger)
+            return check_access(source.streams(source._config), probe.streams(probe._config), logger)
         except AirbyteTracedException as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=str(error))
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         source = self if config == self._config else self._built_with(config)
-        return super(SourcePosthog, source).streams(source._config)
+        with source._own_cache():
+            return super(SourcePosthog, source).streams(source._config)
+
+    @contextmanager
+    def _own_cache(self) -> Iterator[None]:
+        """Let the CDK cache the list of projects for this source alone.
+
+        Left to itself it takes memory that all sources of the process share, and a later source would read the projects
+        of an earlier one.
+        """
+        before = os.environ.get(ENV_REQUEST_CACHE_PATH)
+        os.environ[ENV_REQUEST_CACHE_PATH] = self._cache.name
+        try:
+            yield
+        finally:
+            os.environ.pop(ENV_REQUEST_CACHE_PATH)
+            if before is not None:
+                os.environ[ENV_REQUEST_CACHE_PATH] = before
 
     def read(
         self,
@@ -109,7 +133,8 @@ class SourcePosthog(YamlDeclarativeSource):
         warn_of_plain_http(source._config["base_url"], logger)
         # All streams need the projects. Once read here they are asked for no more: the CDK caches a parent's answers.
         list_projects(streams)
-        return super(SourcePosthog, source).read(logger, source._config, catalog, state)
+        messages = super(SourcePosthog, source).read(logger, source._config, catalog, state)
+        return map(_without_secrets, messages)
 
     def _built_with(
         self,
@@ -132,6 +157,14 @@ class SourcePosthog(YamlDeclarativeSource):
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
         return _read("state", super().read_state, state_path)
+
+
+def _without_secrets(message: AirbyteMessage) -> AirbyteMessage:
+    """Mask the API key in an error: PostHog, or a proxy, may have repeated it in an answer that the error quotes."""
+    if message.type == Type.TRACE and message.trace and (error := message.trace.error):
+        for name in ("message", "internal_message", "stack_trace"):
+            setattr(error, name, filter_secrets(getattr(error, name) or ""))
+    return message
 
 
 def _require_known(catalog: ConfiguredAirbyteCatalog, streams: list[AbstractStream]) -> None:

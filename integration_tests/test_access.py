@@ -1,0 +1,155 @@
+"""Keys that may not read everything, and projects that come and go: what is read, and what the user is told."""
+
+import random
+
+import pytest
+
+from integration_tests.connector import STREAMS, catalog, config, expected_keys, project_state, run
+from integration_tests.posthog_server import (
+    DAY,
+    Fault,
+    Key,
+    PostHogServer,
+    account_with,
+    key_not_for_project,
+    make_events,
+    make_rows,
+    microseconds,
+    missing_scope,
+    no_project_access,
+    not_found,
+    wrong_key,
+)
+
+START = microseconds("2026-10-01T00:00:00Z")
+SCOPES = {
+    "cohorts": "cohort:read",
+    "feature_flags": "feature_flag:read",
+    "persons": "person:read",
+    "events": "query:read",
+    "annotations": "annotation:read",
+    "insights": "insight:read",
+}
+
+
+@pytest.fixture
+def server():
+    rng = random.Random(2)
+    made = account_with(
+        {project: make_events(60, rng, start=START, span=50 * DAY, project=project) for project in (7, 8)},
+        cohorts={project: make_rows("cohorts", 3, rng, project) for project in (7, 8)},
+        insights={project: make_rows("insights", 3, rng, project) for project in (7, 8)},
+    )
+    with PostHogServer(made) as running:
+        yield running
+
+
+def read(server, *streams, state=None, **options):
+    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 10, **options})
+    return run("read", config=settings, catalog=catalog(*streams), state=state)
+
+
+@pytest.mark.parametrize("stream", SCOPES)
+def test_a_stream_whose_scope_is_missing_fails_and_the_others_are_read_to_the_end(server, stream):
+    server.posthog.account.add_key(Key("phx_limited", frozenset({"project:read", *SCOPES.values()} - {SCOPES[stream]})))
+    output = read(server, api_key="phx_limited")
+    assert output.status == 1
+    assert f"'{SCOPES[stream]}'" in output.errors[0]
+    assert "Add that scope to the key" in output.errors[0]
+    assert f"Stream {stream}, project" in output.errors[0]
+    expected = expected_keys(server.posthog.account)
+    for other in STREAMS:
+        assert output.stream_status(other) == ("INCOMPLETE" if other == stream else "COMPLETE")
+        assert output.keys(other) == ([] if other == stream else expected[other])
+
+
+def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server):
+    fault = server.posthog.faults.add(Fault(stream="events", project_id=7, times=None, **no_project_access()))
+    state = project_state(p7="2026-10-05T00:00:00Z")
+    output = read(server, "events", state=state)
+    assert output.status == 1
+    assert output.keys("events") == [key for key in expected_keys(server.posthog.account)["events"] if key[0] == 8]
+    assert output.states[-1]["7"] == {"timestamp": "2026-10-05T00:00:00Z"}
+    assert fault.used <= 2  # windows of a project are read two at once
+    assert 1 <= len([error for error in output.errors if "project 7" in error and "refuses access" in error]) <= 2
+    assert len(output.errors) <= 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (no_project_access(), "You don't have access to the project."),
+        (key_not_for_project(7), "API key does not have access to the requested project: ID 7."),
+        (missing_scope("cohort:read"), "API key missing required scope 'cohort:read'"),
+        (wrong_key(), "Personal API key found in request Authorization header is invalid."),
+    ],
+    ids=["no access", "key of another project", "scope", "key deleted meanwhile"],
+)
+def test_a_refusal_in_the_middle_of_a_sync_fails_it_after_all_else_was_read(server, fault, told):
+    server.posthog.faults.add(Fault(stream="cohorts", project_id=7, times=None, **fault))
+    output = read(server)
+    assert output.status == 1
+    (error,) = [error for error in output.errors if error.startswith("Stream cohorts, project 7")]
+    assert told in error
+    expected = expected_keys(server.posthog.account)
+    assert output.keys("cohorts") == [key for key in expected["cohorts"] if key[0] == 8]
+    assert {stream: output.keys(stream) for stream in STREAMS if stream != "cohorts"} == {
+        stream: expected[stream] for stream in STREAMS if stream != "cohorts"
+    }
+
+
+def test_a_wrong_key_is_told_apart_on_insights_although_it_is_a_403(server):
+    server.posthog.faults.add(Fault(stream="insights", times=None, **wrong_key("insights")))
+    assert "does not accept the API key" in read(server, "insights").errors[0]
+
+
+def test_a_wrong_key_ends_a_sync_at_once_with_one_sentence(server):
+    output = read(server, api_key="phx_wrong")
+    assert output.status == 1
+    assert len(output.errors) == 1
+    assert "`api_key`" in output.errors[0]
+    assert server.posthog.count() == 1
+
+
+@pytest.mark.parametrize("stream", ["events", "cohorts", "insights"])
+def test_a_project_that_disappears_is_left_out_with_a_warning_and_keeps_its_state(server, stream):
+    server.posthog.faults.add(Fault(stream=stream, project_id=7, times=None, **not_found()))
+    output = read(server, stream, state=project_state(p7="2026-10-05T00:00:00Z"))
+    assert (output.status, output.errors, output.stream_status(stream)) == (0, [], "COMPLETE")
+    assert output.keys(stream) == [key for key in expected_keys(server.posthog.account)[stream] if key[0] == 8]
+    assert any("project 7: PostHog does not know the project any more" in line for line in output.logs)
+    if stream == "events":
+        assert output.states[-1]["7"] == {"timestamp": "2026-10-05T00:00:00Z"}
+
+
+def test_an_address_that_is_not_posthogs_is_told(server):
+    output = run("check", config=config(server.url + "/somewhere"))
+    assert output.connection[0] == "FAILED"
+    assert "`base_url`" in output.connection[1]
+
+
+# --- project_ids
+
+
+def test_project_ids_are_read_one_by_one_and_nothing_else(server):
+    output = read(server, project_ids=[8])
+    expected = expected_keys(server.posthog.account)
+    assert {stream: output.keys(stream) for stream in STREAMS} == {
+        stream: [key for key in keys if key[0] == 8] for stream, keys in expected.items()
+    }
+    assert [seen.path for seen in server.posthog.requests if seen.stream == "projects"] == ["/api/projects/8/"]
+
+
+def test_a_key_limited_to_projects_reads_them_all(server):
+    server.posthog.account.add_key(Key("phx_of_7", project_ids=(7,)))
+    output = read(server, api_key="phx_of_7", project_ids=[7])
+    assert output.status == 0
+    assert output.ids("projects") == [7]
+    assert output.keys("events") == [key for key in expected_keys(server.posthog.account)["events"] if key[0] == 7]
+
+
+def test_a_project_id_that_cannot_be_seen_ends_the_sync_with_its_name(server):
+    output = read(server, project_ids=[7, 99])
+    assert output.status == 1
+    assert len(output.errors) == 1
+    assert "Stream projects, project 99" in output.errors[0]

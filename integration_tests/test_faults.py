@@ -1,0 +1,305 @@
+"""Throttles, broken answers and slow queries: what a sync does about them."""
+
+import random
+import socket
+
+import pytest
+from airbyte_cdk.sources.streams.http import HttpClient
+from requests.adapters import HTTPAdapter
+
+from integration_tests.connector import STREAMS, catalog, config, expected_keys, run
+from integration_tests.posthog_server import (
+    DAY,
+    Fault,
+    PostHogServer,
+    account_with,
+    busy,
+    disconnect,
+    empty,
+    estimated_too_slow,
+    html,
+    make_events,
+    make_persons,
+    make_rows,
+    microseconds,
+    out_of_memory,
+    reset,
+    server_error,
+    stall,
+    throttled,
+    too_slow,
+    truncated,
+)
+
+START = microseconds("2026-10-01T00:00:00Z")
+
+
+def small(projects=(7,), events=350):
+    """Some events in October and November, and more than a page of the lists."""
+    rng = random.Random(5)
+    return account_with(
+        {project: make_events(events, rng, start=START, span=50 * DAY, project=project) for project in projects},
+        cohorts={project: make_rows("cohorts", 130, rng, project) for project in projects},
+        insights={project: make_rows("insights", 130, rng, project) for project in projects},
+        persons={project: make_persons(1300, rng, project) for project in projects},
+        feature_flags={project: make_rows("feature_flags", 3, rng, project) for project in projects},
+        annotations={project: make_rows("annotations", 3, rng, project) for project in projects},
+    )
+
+
+@pytest.fixture
+def server():
+    with PostHogServer(small(), cap=100, third_list_wait=5) as running:
+        yield running
+
+
+def read(server, *streams, **options):
+    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **options})
+    return run("read", config=settings, catalog=catalog(*streams))
+
+
+def assert_complete(output, server, *streams):
+    expected = expected_keys(server.posthog.account)
+    assert {stream: output.keys(stream) for stream in streams or STREAMS} == {
+        stream: expected[stream] for stream in streams or STREAMS
+    }
+    assert (output.status, output.errors) == (0, [])
+
+
+# --- throttles
+
+
+@pytest.mark.parametrize(
+    ("fault", "least"),
+    [
+        (throttled(2202), 2202),
+        (throttled(2202, header=False), 2202),
+        (throttled(2202, header=False, in_body=False), 1),
+        (throttled(30), 30),
+    ],
+    ids=["header", "sentence", "neither", "short"],
+)
+@pytest.mark.parametrize("stream", ["events", "insights", "persons", "cohorts"])
+def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(server, waits, stream, fault, least):
+    server.posthog.faults.add(Fault(stream=stream, skip=1, times=2, **fault))
+    output = read(server, stream)
+    assert_complete(output, server, stream)
+    assert len(waits) == 2
+    assert all(least <= wait <= least * 1.1 + 3 for wait in waits)
+    reasons = [
+        reason["type"]
+        for trace in output.of("TRACE")
+        if trace["type"] == "STREAM_STATUS"
+        for reason in trace["stream_status"].get("reasons") or []
+    ]
+    assert reasons == ["RATE_LIMITED"] * 2
+
+
+def test_a_sync_outlasts_more_than_an_hour_of_throttling(server, waits):
+    server.posthog.faults.add(Fault(stream="events", times=40, **throttled(header=False, in_body=False)))
+    assert_complete(read(server, "events"), server, "events")
+    assert sum(waits) > 3600
+
+
+def test_workers_that_were_throttled_together_do_not_come_back_together(waits):
+    with PostHogServer(small(projects=range(1, 11), events=20)) as server:
+        server.posthog.faults.add(Fault(stream="events", times=10, **throttled(600)))
+        assert_complete(read(server, "events"), server, "events")
+    assert len({round(wait) for wait in waits}) > 5
+    assert min(waits) >= 600
+
+
+# --- faults that pass
+
+PASSING = {
+    "500": server_error(),
+    "502": html(502),
+    "503": busy(),
+    "504 from a proxy": html(504),
+    "520": html(520),
+    "524": html(524),
+    "HTML with 200": html(200),
+    "empty body": empty(),
+    "truncated JSON": truncated(),
+    "connection that ends in mid-body": disconnect(),
+    "connection reset": reset(),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+@pytest.mark.parametrize("stream", ["events", "insights", "persons"])
+def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(server, stream, fault):
+    server.posthog.faults.add(Fault(stream=stream, skip=1, times=3, **fault))
+    assert_complete(read(server, stream), server, stream)
+
+
+def test_a_fault_of_the_list_of_projects_is_tried_again(server, waits):
+    server.posthog.faults.add(Fault(stream="projects", times=2, **busy()))
+    assert_complete(read(server), server)
+    assert waits[0] < waits[1]
+
+
+@pytest.mark.parametrize("stream", ["events", "persons"])
+def test_a_fault_that_stays_ends_in_one_sentence_that_says_what_to_try(server, waits, stream):
+    server.posthog.faults.add(Fault(stream=stream, times=None, **busy()))
+    output = read(server, stream, events_time_step=91)
+    assert output.status == 1
+    assert output.stream_status(stream) == "INCOMPLETE"
+    assert f"Stream {stream}, project 7" in output.errors[0]
+    assert "no usable answer in 6 tries" in output.errors[0]
+    assert "Run the sync again later" in output.errors[0]
+    assert ("window 2026-10-01T00:00:00.000000Z to" in output.errors[0]) == (stream == "events")
+    trace = next(trace["error"] for trace in output.of("TRACE") if trace["type"] == "ERROR")
+    assert trace["failure_type"] == "transient_error"
+    assert 20 < sum(waits[:5]) < 120
+
+
+def test_a_server_that_is_not_there_is_a_sentence(waits):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    output = run("read", config=config(f"http://127.0.0.1:{port}"), catalog=catalog())
+    assert output.status == 1
+    assert "Stream projects: no usable answer in 6 tries, the last one: the connection failed" in output.errors[0]
+    assert len(waits) == 5
+
+
+def test_a_host_that_does_not_resolve_is_a_sentence():
+    output = run("check", config=config("http://no-such-host.invalid"))
+    assert output.connection[0] == "FAILED"
+    assert "the connection failed" in output.connection[1]
+
+
+def test_every_request_has_a_timeout_to_connect_and_one_to_read(server, monkeypatch):
+    timeouts = set()
+    original = HTTPAdapter.send
+
+    def spy(self, request, **options):
+        timeouts.add(options["timeout"])
+        return original(self, request, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", spy)
+    read(server)
+    assert timeouts == {(30, 120)}
+
+
+# --- too slow
+
+
+@pytest.mark.parametrize(
+    "fault", [too_slow(), estimated_too_slow(), out_of_memory(), html(524)], ids=["504", "512", "513", "524"]
+)
+def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(server, fault):
+    server.posthog.faults.add(
+        Fault(stream="events", times=None, when=lambda seen: seen.range_seconds > 86_400 * 3, **fault)
+    )
+    output = read(server, "events")
+    assert_complete(output, server, "events")
+    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"]
+    assert max(spans) > 86_400 * 29
+
+
+def test_a_read_that_times_out_halves_the_window_too(server, monkeypatch):
+    monkeypatch.setattr(
+        "airbyte_cdk.sources.declarative.requesters.http_requester.HttpClient",
+        lambda **options: HttpClient(**{**options, "request_timeout": (5, 0.3)}),
+    )
+    server.posthog.faults.add(
+        Fault(stream="events", times=2, when=lambda seen: seen.range_seconds > 86_400 * 10, **stall(1))
+    )
+    assert_complete(read(server, "events"), server, "events")
+
+
+def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(server, waits):
+    server.posthog.faults.add(Fault(stream="events", times=None, **too_slow()))
+    output = read(server, "events", events_time_step=91)
+    assert output.status == 1
+    assert "Stream events, project 7, window 2026-10-01T00:00:00.000000Z to" in output.errors[0]
+    assert "HTTP 504" in output.errors[0]
+    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"]
+    assert min(spans) <= 1.000001
+    assert len(waits) == 5
+
+
+def test_events_at_one_instant_are_read_through_a_slow_spell_at_that_instant(server):
+    tied = make_events(450, random.Random(1), start=START + 5 * DAY, span=1)
+    server.posthog.account.projects[7].add_events(tied)
+    server.posthog.faults.add(
+        Fault(stream="events", times=3, when=lambda seen: seen.range_seconds < 0.001, **too_slow())
+    )
+    assert_complete(read(server, "events"), server, "events")
+
+
+def test_nobody_waits_for_the_first_event_where_that_question_is_too_slow(server, waits):
+    question = Fault(stream="events", times=None, when=lambda seen: "orderBy" in seen.query, **too_slow())
+    server.posthog.faults.add(question)
+    assert_complete(read(server, "events", start_date="2025-01-01T00:00:00Z"), server, "events")
+    assert (question.used, waits) == (1, [])
+
+
+@pytest.mark.parametrize("fault", [server_error(), too_slow(), out_of_memory()], ids=["500", "504", "513"])
+def test_pages_of_insights_shrink_until_the_server_can_answer(server, fault):
+    server.posthog.faults.add(
+        Fault(stream="insights", times=None, when=lambda seen: int(seen.query["limit"]) > 10, **fault)
+    )
+    assert_complete(read(server, "insights"), server, "insights")
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_broken_insight_is_read_without_its_result_and_named_in_the_log(server, status):
+    project = server.posthog.account.projects[7]
+    broken = project.insights[40]["id"]
+    project.broken_insights[broken] = status
+    mend_where_basic(server, project)
+    output = read(server, "insights")
+    assert_complete(output, server, "insights")
+    assert any(f"Insight {broken} " in line and "without its result" in line for line in output.logs)
+
+
+def mend_where_basic(server, project):
+    """With basic=true the server computes no results, so a broken insight does no harm."""
+    answer = server.posthog.handle
+
+    def handle(method, path, query, headers):
+        if "basic=true" not in query:
+            return answer(method, path, query, headers)
+        broken, project.broken_insights = project.broken_insights, {}
+        try:
+            return answer(method, path, query, headers)
+        finally:
+            project.broken_insights = broken
+
+    server.posthog.handle = handle
+
+
+def test_an_insight_that_cannot_be_read_at_all_fails_its_stream_and_not_the_others(server):
+    project = server.posthog.account.projects[7]
+    project.broken_insights[project.insights[40]["id"]] = 400
+    output = read(server)
+    assert output.status == 1
+    assert output.stream_status("insights") == "INCOMPLETE"
+    assert_complete_but(output, server, "insights")
+
+
+def assert_complete_but(output, server, failed):
+    expected = expected_keys(server.posthog.account)
+    for stream in STREAMS:
+        if stream != failed:
+            assert output.keys(stream) == expected[stream]
+            assert output.stream_status(stream) == "COMPLETE"
+
+
+# --- the budget
+
+
+def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(server, monkeypatch):
+    monkeypatch.setattr(
+        "airbyte_cdk.sources.streams.call_rate.MovingWindowCallRatePolicy.try_acquire",
+        lambda *_: pytest.fail("a self-hosted server is slowed"),
+    )
+    assert_complete(read(server, "events"), server, "events")
+
+
+def test_a_throttled_answer_does_not_close_the_budget(server, waits):
+    server.posthog.faults.add(Fault(stream="events", times=1, **throttled(5)))
+    assert_complete(read(server, "events"), server, "events")
+    assert len(waits) == 1

@@ -1,0 +1,91 @@
+"""Files that are not what they should be: a sentence each, exit status 1, and never a traceback as the answer."""
+
+import subprocess
+import sys
+
+import pytest
+
+from integration_tests.connector import Output, catalog, config, events_state, run, run_command
+from integration_tests.posthog_server import PostHogServer, account_with, event
+
+
+@pytest.fixture
+def server():
+    with PostHogServer(account_with({7: [event("2026-11-01T00:00:00Z")]})) as running:
+        yield running
+
+
+def sentence(output: Output) -> str:
+    assert output.status == 1
+    (error,) = output.errors
+    assert "Traceback" not in error
+    assert list(output.of("RECORD")) == []
+    return error
+
+
+@pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
+@pytest.mark.parametrize("kind", ["config", "catalog", "state"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("{not json", "is not JSON"), ("", "is not JSON"), ("7", "does not have the shape of one")],
+    ids=["broken", "empty", "a number"],
+)
+def test_a_file_of_the_wrong_kind_is_named(server, how, kind, content, reason):
+    files = {"config": config(server.url), "catalog": catalog("events"), "state": [], kind: content}
+    error = sentence(how("read", **files))
+    assert f"The {kind} file" in error
+    assert reason in error
+
+
+@pytest.mark.parametrize("kind", ["config", "catalog", "state"])
+def test_a_file_that_is_missing_is_named(server, kind):
+    files = {"config": config(server.url), "catalog": catalog("events"), "state": []}
+    del files[kind]
+    error = sentence(run("read", f"--{kind}", "/nowhere/file.json", **files))
+    assert error.startswith(f"The {kind} file /nowhere/file.json cannot be read (No such file or directory).")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("catalog", {"streams": [{"stream": "events"}]}),
+        ("catalog", {"no": "streams"}),
+        ("catalog", []),
+        ("state", {"events": {}}),
+        ("state", [{"type": "STREAM"}]),
+        ("state", [{"type": "SOMETHING"}]),
+        ("state", ["text"]),
+        ("config", []),
+    ],
+)
+def test_json_of_the_wrong_shape_is_named(server, kind, content):
+    files = {"config": config(server.url), "catalog": catalog("events"), "state": [], kind: content}
+    assert f"The {kind} file" in sentence(run("read", **files))
+
+
+def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server):
+    error = sentence(run("read", config=config(server.url), catalog=catalog("events", "dashboards")))
+    assert "streams that do not exist: dashboards" in error
+    assert "projects, cohorts" in error
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"7": {"timestamp": "yesterday"}}, {"7": {"timestamp": 17}}, {"7": "2026-01-01T00:00:00Z"}, {"timestamp": "now"}],
+)
+def test_a_timestamp_in_the_state_that_is_no_date_is_named(server, state):
+    error = sentence(run("read", config=config(server.url), catalog=catalog("events"), state=events_state(state)))
+    assert "The state" in error
+    assert "has no timestamp in ISO 8601" in error
+
+
+@pytest.mark.parametrize("state", [[], events_state({}), events_state({"7": {}}), None])
+def test_an_empty_state_is_a_first_sync(server, state):
+    output = run("read", config=config(server.url), catalog=catalog("events"), state=state)
+    assert (output.status, len(output.records("events"))) == (0, 1)
+
+
+def test_the_command_without_arguments_explains_itself():
+
+    done = subprocess.run([sys.executable, "-m", "source_posthog.run"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "spec" in done.stdout, done.stderr) == (0, True, "")
