@@ -18,6 +18,18 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# The long proof: hundreds of random accounts and hundreds of crashes.
+prove: $(STAMP)
+	PROOF=long $(BIN)/python -m pytest integration_tests/test_proof.py integration_tests/test_crash.py
+
+# Breaks each rule of the events algorithm in a copy, and shows which test notices.
+mutants: $(STAMP)
+	$(BIN)/python -m integration_tests.mutants
+
+# Side by side with the published connector, which it installs into an environment of its own.
+bench: $(STAMP)
+	$(BIN)/python -m integration_tests.bench
+
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python from 3.10 to 3.13 found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Installing into $(VENV) (once) ..."
@@ -32,4 +44,4 @@ lock:
 		--no-header --no-annotate pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .bench build *.egg-info .mypy_cache .ruff_cache .hypothesis

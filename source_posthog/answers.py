@@ -13,7 +13,9 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
-_MAY_EXCEED_64_BITS = re.compile(rb"\d{19}")
+# Two looks at a body of megabytes: the first is quick, the second leaves out digits within texts.
+_MANY_DIGITS = re.compile(rb"\d{19}")
+_MAY_EXCEED_64_BITS = re.compile(rb"[:,\[]\s*-?\d{19}")
 
 
 def instant(text: str) -> datetime:
@@ -59,7 +61,7 @@ def page(response: requests.Response) -> Mapping[str, Any]:
 def _decode(content: bytes) -> Any:
     """JSON as Python, exactly. orjson turns integers over 64 bits into floats, and refuses floats over 1.8e308 and
     half surrogates, all of which PostHog passes on from its users' properties; the standard library takes them."""
-    if not _MAY_EXCEED_64_BITS.search(content):
+    if not (_MANY_DIGITS.search(content) and _MAY_EXCEED_64_BITS.search(content)):
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:

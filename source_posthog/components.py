@@ -10,6 +10,7 @@ Four classes, each named in `manifest.yaml`:
 
 import json
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -34,6 +35,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, iso, offset, page, rows, unusable
+from source_posthog.progress import progress
 
 logger = logging.getLogger("airbyte")
 
@@ -159,14 +161,16 @@ class EventsSimpleRetriever(SimpleRetriever):
                     raise
                 floors.append(floors[-1] + (before - floors[-1]) / 2)
                 continue
-            fresh = {event["id"]: event for event in events if event["id"] not in given}
-            yield from fresh.values()
-            if not events or (not more and len(events) < HALF_OF_THE_SMALLEST_CAP):
+            ids = {event["id"] for event in events}
+            tied, oldest = _tied_with_the_last(events)
+            fresh = list({event["id"]: event for event in reversed(events) if event["id"] not in given}.values())
+            all_read = not more and len(events) < HALF_OF_THE_SMALLEST_CAP
+            del events
+            while fresh:
+                yield fresh.pop()  # newest first, and let go of: pages of large events are most of the memory
+            if all_read:
                 before = floors[-1]
-                continue
-            oldest = instant(events[-1]["timestamp"])
-            tied = {event["id"] for event in events if instant(event["timestamp"]) == oldest}
-            if len(tied) < len({event["id"] for event in events}):
+            elif len(tied) < len(ids):
                 before, given = oldest + MICROSECOND, tied
             else:  # one timestamp fills the page, so paging by time cannot pass it
                 given |= tied
@@ -214,11 +218,23 @@ class EventsSimpleRetriever(SimpleRetriever):
         more = bool(page(response).get("next"))
         if more and not events:
             raise _unusable("an empty page says that there is more")
+        progress.page(window, len(events), is_cloud=".posthog.com" in self.config.get("base_url", ""))
         return events, more
 
 
 class _Left(Exception):
     """The window is not read to its end, and that is no error of its own."""
+
+
+def _tied_with_the_last(events: list[dict[str, Any]]) -> tuple[set[str], datetime]:
+    """The ids of the events of a page that share its oldest timestamp, and that timestamp."""
+    tied: set[str] = set()
+    oldest = instant(events[-1]["timestamp"]) if events else datetime.min
+    for event in reversed(events):
+        if instant(event["timestamp"]) != oldest:
+            break
+        tied.add(event["id"])
+    return tied, oldest
 
 
 def _require_newest_first(events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str) -> None:
@@ -371,6 +387,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             with self._lock:  # up to there is one empty window, which need not be read
                 windows[iso(start)] = _end_of_empty({"end_time": iso(first)})
             start = first
+        progress.windows += math.ceil((end - start) / step)
         while start < end:
             stop = min(start + step, end)
             bounds = {"start_time": iso(start), "end_time": iso(stop)}
@@ -438,6 +455,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """All of the window was given out: move the state where that is now allowed, and emit it if it moved."""
         window = partition.to_slice() or {}
         newest = self._newest.pop(_key(window), None)
+        progress.windows_done += 1
         # One lock around both, so that a newer state is never emitted before an older one.
         with self._lock:
             if self._close(window, newest):

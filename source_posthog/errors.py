@@ -21,6 +21,7 @@ from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, page
+from source_posthog.progress import progress
 
 logger = logging.getLogger("airbyte")
 
@@ -51,6 +52,7 @@ class PostHogErrorHandler(DefaultErrorHandler):
     too_slow_codes: list[int] = field(default_factory=list)
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
+        progress.request(stream_of(response_or_exception))
         if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
             return self._interpret_success(response_or_exception)
         if self._is_too_slow(response_or_exception):
@@ -111,7 +113,9 @@ class PostHogBackoff(BackoffStrategy):
             )
         told = _told(response) if response is not None else None
         wait = told if told is not None else min(2.0 ** (attempt_count - 1), LONGEST_WAIT)
-        return wait + random.uniform(0, max(1.0, wait / 10))
+        wait += random.uniform(0, max(1.0, wait / 10))
+        progress.retry(stream_of(response_or_exception), wait)
+        return wait
 
 
 def _told(response: requests.Response) -> float | None:
@@ -145,10 +149,19 @@ def _fault(response_or_exception: requests.Response | Exception | None) -> str:
 
 def asked_for(response_or_exception: requests.Response | Exception | None) -> str:
     """What a request was about, by its path: "Stream cohorts, project 7"."""
+    project, stream = _project_and_stream(response_or_exception)
+    return f"Stream {stream}" + (f", project {project}" if project else "")
+
+
+def stream_of(response_or_exception: requests.Response | Exception | None) -> str:
+    return _project_and_stream(response_or_exception)[1]
+
+
+def _project_and_stream(response_or_exception: requests.Response | Exception | None) -> tuple[str, str]:
     request = getattr(response_or_exception, "request", None)
     path = re.search(r"/api/projects(?:/(\d+))?(?:/(\w+))?/?$", urlsplit(getattr(request, "url", None) or "").path)
-    project, stream = path.groups() if path else (None, None)
-    return f"Stream {stream or 'projects'}" + (f", project {project}" if project else "")
+    project, stream = path.groups() if path else ("", "")
+    return project or "", stream or "projects"
 
 
 def _asks_for_the_least(response_or_exception: requests.Response | Exception | None) -> bool:

@@ -1,11 +1,25 @@
 """The command `source-posthog spec|check|discover|read`."""
 
+import ctypes
 import sys
+from contextlib import suppress
 
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.source import SourcePosthog
+
+M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def share_freed_memory() -> None:
+    """Let all threads use the same memory for their pages.
+
+    By default glibc keeps what each thread has freed for that thread: with 10 workers and events of 20 KB the connector
+    held 900 MB instead of 560 (`make bench`, row f). Where there is no glibc, nothing is done.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def run() -> None:
@@ -13,6 +27,7 @@ def run() -> None:
 
     Exits with status 1 after an Airbyte trace message that says, in a sentence, what is wrong.
     """
+    share_freed_memory()
     try:
         launch(SourcePosthog(), sys.argv[1:] or ["--help"])
     except AirbyteTracedException as error:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     FailureType,
     Status,
@@ -34,6 +35,7 @@ from source_posthog.access import check_access, list_projects, warn_of_plain_htt
 from source_posthog.answers import iso
 from source_posthog.components import EventsCartesianProductStreamSlicer, now
 from source_posthog.config import require_valid
+from source_posthog.progress import progress
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 
@@ -133,8 +135,9 @@ class SourcePosthog(YamlDeclarativeSource):
         warn_of_plain_http(source._config["base_url"], logger)
         # All streams need the projects. Once read here they are asked for no more: the CDK caches a parent's answers.
         list_projects(streams)
+        progress.begin()
         messages = super(SourcePosthog, source).read(logger, source._config, catalog, state)
-        return map(_without_secrets, messages)
+        return _watched(messages, logger)
 
     def _built_with(
         self,
@@ -157,6 +160,17 @@ class SourcePosthog(YamlDeclarativeSource):
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
         return _read("state", super().read_state, state_path)
+
+
+def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger) -> Iterator[AirbyteMessage]:
+    """`messages` without secrets, with a line in the log for each stream that ends."""
+    for message in messages:
+        if message.type == Type.RECORD and message.record:
+            progress.records[message.record.stream] += 1
+        yield _without_secrets(message)
+        status = message.trace.stream_status if message.type == Type.TRACE and message.trace else None
+        if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
+            logger.info(progress.closing_line(status.stream_descriptor.name))
 
 
 def _without_secrets(message: AirbyteMessage) -> AirbyteMessage:

@@ -1,0 +1,53 @@
+"""What a sync tells the people who watch it."""
+
+import itertools
+import random
+
+from integration_tests.connector import catalog, config, run
+from integration_tests.posthog_server import (
+    DAY,
+    Fault,
+    PostHogServer,
+    account_with,
+    make_events,
+    microseconds,
+    throttled,
+)
+
+START = microseconds("2026-09-01T00:00:00Z")
+
+
+def read(made, *faults, **options):
+    with PostHogServer(made, cap=100) as server:
+        for fault in faults:
+            server.posthog.faults.add(fault)
+        settings = config(server.url, start_date="2026-09-01T00:00:00Z", **options)
+        return run("read", config=settings, catalog=catalog("events", "cohorts")), server.posthog
+
+
+def thousand():
+    return account_with({7: make_events(1000, random.Random(1), start=START, span=60 * DAY)})
+
+
+def test_each_stream_ends_with_a_line_of_what_it_took():
+    output, posthog = read(thousand(), Fault(stream="events", times=2, **throttled(40)))
+    requests = posthog.count("events")
+    (line,) = [line for line in output.logs if line.startswith("Stream events: ")]
+    assert line.startswith(f"Stream events: 1000 records in {requests} requests, 2 of them again, ")
+    assert 80 <= int(line.rsplit(", ")[-1].split()[0]) <= 90
+    assert any(line.startswith("Stream cohorts: 0 records in 1 requests, 0 of them again, 0 s") for line in output.logs)
+
+
+def test_a_quick_sync_has_no_other_line_of_progress():
+    output, _ = read(thousand())
+    assert [line for line in output.logs if "windows done" in line] == []
+
+
+def test_a_long_sync_says_how_far_it_is_once_a_minute(monkeypatch):
+    seconds = itertools.count(step=10)  # each look at the clock finds it ten seconds on
+    monkeypatch.setattr("source_posthog.progress.clock", lambda: next(seconds))
+    output, posthog = read(thousand(), events_time_step=5)
+    lines = [line for line in output.logs if "windows done" in line]
+    assert 2 <= len(lines) <= posthog.count("events") / 4
+    assert all("Stream events, project 7, window 2026-" in line for line in lines)
+    assert any("of 17 windows done, about" in line and line.endswith("min left") for line in lines)
