@@ -134,13 +134,18 @@ class EventsSimpleRetriever(SimpleRetriever):
         if stream_slice is None:
             raise ValueError("The events stream is read in windows; read_records needs a slice")
         project_id = stream_slice["project_id"]
+        name = self.name
+        newest = None
         try:
             for event in self._window(stream_slice):
+                if newest is None:
+                    newest = event["timestamp"]  # windows are read newest first
+                    self.stream_slicer.note_newest(stream_slice, newest)  # type: ignore[attr-defined]  # see below
                 event["project_id"] = project_id
-                yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
+                yield Record(data=event, stream_name=name, associated_slice=stream_slice)
         except _Left:
             self._failed.add(project_id)
-            self.stream_slicer.leave_open(stream_slice)  # type: ignore[attr-defined]  # the slicer of the manifest
+            self.stream_slicer.leave_open(stream_slice)  # type: ignore[attr-defined]  # see below
         except (AirbyteTracedException, RequestWindowSplitRequiredException) as error:
             self._failed.add(project_id)
             raise _error(stream_slice, error) from error
@@ -412,7 +417,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 if oldest := self._one_event(partition, start, stop, orderBy='["timestamp"]'):
                     first = max(start, instant(oldest["timestamp"]))
                     # A server that does not know `orderBy` gives the newest event, with others before it.
-                    return start if self._one_event(partition, start, first) else first
+                    return start if first > start and self._one_event(partition, start, first) else first
             except (AirbyteTracedException, RequestWindowSplitRequiredException, _Left) as error:
                 logger.info(f"Project {partition['project_id']}: its first event is not known ({error})")
                 return start
@@ -446,10 +451,12 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """`window` ends without having been read: the engine will close it, but the state must not pass it."""
         self._left.add(_key(window))
 
+    def note_newest(self, window: Mapping[str, Any], timestamp: str) -> None:
+        """`timestamp` is that of the newest record of `window`, which is being read."""
+        self._newest[_key(window)] = timestamp
+
     def observe(self, record: Record) -> None:
-        """Note the first record of a window: it is the newest, since windows are read newest first."""
-        if record.associated_slice:
-            self._newest.setdefault(_key(record.associated_slice), record[self.cursor_field.cursor_field_key])
+        """Nothing to do for a single record: the retriever notes the newest of each window."""
 
     def close_partition(self, partition: Partition) -> None:
         """All of the window was given out: move the state where that is now allowed, and emit it if it moved."""

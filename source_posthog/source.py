@@ -165,8 +165,10 @@ class SourcePosthog(YamlDeclarativeSource):
 def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger) -> Iterator[AirbyteMessage]:
     """`messages` without secrets, with a line in the log for each stream that ends."""
     for message in messages:
-        if message.type == Type.RECORD and message.record:
+        if message.type is Type.RECORD and message.record:
             progress.records[message.record.stream] += 1
+            yield message
+            continue
         yield _without_secrets(message)
         status = message.trace.stream_status if message.type == Type.TRACE and message.trace else None
         if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
