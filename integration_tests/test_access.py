@@ -18,6 +18,7 @@ from integration_tests.posthog_server import (
     missing_scope,
     no_project_access,
     not_found,
+    rewrite,
     wrong_key,
 )
 
@@ -126,6 +127,16 @@ def test_an_address_that_is_not_posthogs_is_told(server):
     output = run("check", config=config(server.url + "/somewhere"))
     assert output.connection[0] == "FAILED"
     assert "`base_url`" in output.connection[1]
+
+
+def test_a_list_of_projects_that_changes_its_order_between_two_pages_is_not_trusted():
+    made = account_with({project: [] for project in range(1, 131)})
+    with PostHogServer(made) as server:
+        shifted = Fault(stream="projects", skip=1, **rewrite(lambda body: {**body, "results": [{"id": 1}, {"id": 2}]}))
+        server.posthog.faults.add(shifted)
+        output = run("read", config=config(server.url), catalog=catalog("cohorts"))
+    assert output.status == 1
+    assert "a project may be missing" in output.errors[0]
 
 
 # --- project_ids

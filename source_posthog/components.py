@@ -52,7 +52,6 @@ EVENT_LISTS_AT_ONCE = 2
 # Tied events are told apart by the last hex digits of their ids; the last group of a UUID has 12.
 LONGEST_SUFFIX = 12
 
-
 # An empty window moves the state only when it ended this long ago, so that a clock that runs ahead of PostHog's by
 # less than this cannot push the state past events that are still to come.
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -434,6 +433,8 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         )
         if response is None or not response.ok:
             raise _Left
+        if not rows(response) and page(response).get("next"):
+            raise unusable(response, "an empty page says that there is more")
         return next(iter(rows(response)), None)
 
     def _start_of(self, project: str) -> datetime:

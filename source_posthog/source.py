@@ -67,7 +67,7 @@ class SourcePosthog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
         super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
-        self._cache = TemporaryDirectory(prefix="source-posthog-", ignore_cleanup_errors=True)
+        self._cache: TemporaryDirectory[str] | None = None
         self._constructor = EventsCursorFactory(
             message_repository=self._message_repository,
             connector_state_manager=self._connector_state_manager,
@@ -112,6 +112,7 @@ class SourcePosthog(YamlDeclarativeSource):
         Left to itself it takes memory that all sources of the process share, and a later source would read the projects
         of an earlier one.
         """
+        self._cache = self._cache or TemporaryDirectory(prefix="source-posthog-", ignore_cleanup_errors=True)
         before = os.environ.get(ENV_REQUEST_CACHE_PATH)
         os.environ[ENV_REQUEST_CACHE_PATH] = self._cache.name
         try:
