@@ -243,13 +243,14 @@ def _tied_with_the_last(events: list[dict[str, Any]]) -> tuple[set[str], datetim
 
 def _require_newest_first(events: list[dict[str, Any]], start: datetime, end: datetime, suffix: str) -> None:
     """Refuse a page that paging by time would lose events on: out of the range asked for, or out of order."""
-    newer, text = end - MICROSECOND, None
+    newer = end - MICROSECOND
+    text: Any = object()  # equal to no timestamp, not even to a missing one
     for event in events:
         if event.get("timestamp") == text:
             continue
         text = event.get("timestamp")
         try:
-            at = instant(text)  # type: ignore[arg-type]  # None raises ValueError like any other text that is no date
+            at = instant(text)
         except ValueError as no_date:
             raise _unusable(f"event {event['id']} has the timestamp {text!r}, which is no date") from no_date
         if not start <= at <= newer:
@@ -414,10 +415,11 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             stop = min(start + LONGEST_RANGE, end)
             try:
                 if oldest := self._one_event(partition, start, stop, orderBy='["timestamp"]'):
-                    first = max(start, instant(oldest["timestamp"]))
+                    first = instant(oldest["timestamp"])
                     # A server that does not know `orderBy` gives the newest event, with others before it.
-                    return start if first > start and self._one_event(partition, start, first) else first
-            except (AirbyteTracedException, RequestWindowSplitRequiredException, _Left) as error:
+                    is_first = start < first < stop and not self._one_event(partition, start, first)
+                    return first if is_first else start
+            except (AirbyteTracedException, RequestWindowSplitRequiredException, _Left, KeyError, ValueError) as error:
                 logger.info(f"Project {partition['project_id']}: its first event is not known ({error})")
                 return start
             start = stop
