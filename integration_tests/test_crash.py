@@ -1,0 +1,104 @@
+"""A sync may end at any message: the last state printed by then loses nothing in the next sync.
+
+PROOF=long tries hundreds of places more.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from integration_tests.connector import Output, arguments, catalog, config, run_command
+from integration_tests.in_process import answers_from, messages, now_is, sync, unread_states
+from integration_tests.posthog_server import Account, PostHog, PostHogServer, account_with, make_events
+from integration_tests.test_proof import DAY, MINUTE, NOW, SECOND, START, ties
+
+LONG = os.environ.get("PROOF") == "long"
+
+
+def varied_account(seed: int) -> Account:
+    """One to four projects with bursts, ties and gaps, all before `NOW`."""
+    rng = random.Random(seed)
+
+    def events() -> list:
+        made = []
+        for _ in range(rng.randrange(4)):
+            at, span = START + rng.randrange(44 * DAY), rng.choice((1, SECOND, MINUTE, DAY))
+            made += make_events(rng.choice((3, 60, 101, 240)), rng, start=at, span=span)
+        return made + ties(rng.choice((1, 130)), START + rng.randrange(44 * DAY), seed=rng.randrange(10**9))
+
+    return account_with({project: events() for project in range(1, rng.randint(2, 5))})
+
+
+def keys(account: Account) -> set[tuple[int, str]]:
+    return {(project.id, event.id) for project in account.projects.values() for event in project.events}
+
+
+@pytest.mark.parametrize("seed", range(220 if LONG else 40))
+def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
+    rng = random.Random(seed)
+    account = varied_account(seed // 4)  # four places to end at for each account
+    options = {"events_time_step": rng.choice((5, 9, 30)), "num_workers": rng.choice((1, 2, 10, 40))}
+    due = {project.id: list(project.events) for project in account.projects.values()}
+    with answers_from(PostHog(account, cap=100, seed=seed)), now_is(NOW):
+        # Most syncs print about so many messages; the end is a place too.
+        read = messages(None, **options)
+        first = Output(list(islice(read, rng.randrange(2 + 2 * len(keys(account))))), "", 0)
+        read.close()
+        second = sync(first.state, **options)
+    assert unread_states(first.messages, due, {}) == []
+    assert unread_states(second.messages, _unread(due, first), first.states[-1] if first.states else {}) == []
+    assert second.status == 0
+    assert set(first.keys("events")) | set(second.keys("events")) == keys(account)
+    assert len(set(second.keys("events"))) == len(second.keys("events"))
+
+
+def _unread(due: dict, first: Output) -> dict:
+    """The events that the second sync has to give out, since the first did not."""
+    given = set(first.keys("events"))
+    return {project: [one for one in events if (project, one.id) not in given] for project, events in due.items()}
+
+
+def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once_but_for_the_open_windows():
+    account = varied_account(3)
+    got, state = set(), None
+    with answers_from(PostHog(account, cap=100)), now_is(NOW):
+        for _ in range(60):
+            read = messages(state, events_time_step=2)
+            part = Output(list(islice(read, 150)), "", 0)
+            read.close()
+            got |= set(part.keys("events"))
+            state = part.state or state
+        last = sync(state, events_time_step=2)
+    assert got | set(last.keys("events")) == keys(account)
+
+
+@pytest.mark.parametrize("lines", [1 + 83 * place for place in range(20 if LONG else 4)])
+def test_a_killed_process_loses_nothing(lines):
+    """SIGKILL, after so many lines were read from it."""
+    account = account_with(
+        {project: make_events(700, random.Random(project), span=40 * DAY, project=project) for project in (1, 2)}
+    )
+    with PostHogServer(account, cap=100, page_delay=0.02) as server, tempfile.TemporaryDirectory() as folder:
+        files = {"config": config(server.url, events_time_step=5), "catalog": catalog("events")}
+        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            read = [json.loads(text) for text in islice(process.stdout, lines)]
+            process.send_signal(signal.SIGKILL)
+            # What was printed before it died; its last line may be torn, and no destination takes such a line.
+            read += [json.loads(text) for text in process.stdout if text.endswith("}\n")]
+        assert process.returncode == -signal.SIGKILL
+        first = Output(read, "", 1)
+        second = run_command("read", **files, state=first.state or None)
+    due = {project.id: list(project.events) for project in account.projects.values()}
+    assert unread_states(first.messages, due, {}) == []
+    assert second.status == 0
+    assert set(first.keys("events")) | set(second.keys("events")) == keys(account)

@@ -1,0 +1,312 @@
+"""An attack on the reading of events: whatever the data, the windows, the state and the server's page size, every event
+in the range is given out once, and the state says so.
+
+PROOF=long tries hundreds of cases more, other ones each time.
+"""
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from integration_tests.connector import START_DATE, Output, events_state
+from integration_tests.in_process import answers_from, now_is, sync, unread_states
+from integration_tests.posthog_server import DAY, SECOND, Event, PostHog, account_with, event, isoformat, microseconds
+from integration_tests.posthog_server.data import EPOCH, random_uuid
+from source_posthog.answers import instant
+
+settings.register_profile(
+    "ci",
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # to shrink a failing case takes minutes; `make prove` does it
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "prove", settings.get_profile("ci"), max_examples=600, derandomize=False, phases=list(Phase), print_blob=True
+)
+PROFILE = settings.get_profile("prove" if os.environ.get("PROOF") == "long" else "ci")
+
+START = microseconds(START_DATE)
+MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
+LIMIT = 1000  # what the connector asks for; a server with a higher cap gives no more
+
+# What an instant can look like in a state: many hands have written states.
+FORMS = {
+    "as the connector writes it": isoformat,
+    "Z": lambda at: isoformat(at).replace("+00:00", "Z"),
+    "without a colon": lambda at: isoformat(at).replace("+00:00", "+0000"),
+    "east": lambda at: _in_zone(at, 330),
+    "west": lambda at: _in_zone(at, -480),
+    "no zone": lambda at: isoformat(at).replace("+00:00", ""),
+    "nanoseconds": lambda at: (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%f000Z"),
+    "basic": lambda at: (EPOCH + timedelta(microseconds=at)).strftime("%Y%m%dT%H%M%S.%fZ"),
+}
+
+
+def _in_zone(at: int, minutes: int) -> str:
+    return (EPOCH + timedelta(microseconds=at)).astimezone(timezone(timedelta(minutes=minutes))).isoformat()
+
+
+@dataclass
+class Case:
+    """Data, a server and a configuration. Instants are in microseconds."""
+
+    events: dict[int, list[Event]]
+    now: int
+    cap: int = 100
+    step: int = 30
+    lookback: int = 1
+    workers: int = 10
+    seed: int = 0
+    state: Mapping[str, Any] = field(default_factory=dict)
+    cursors: dict[int, int] = field(default_factory=dict)
+    text: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            self.text
+            or f"Case(cap={self.cap}, step={self.step}, events={ {p: len(e) for p, e in self.events.items()} })"
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # hypothesis would print every event
+
+    def begin(self, project: int) -> int:
+        return begin(self.cursors.get(project), self.lookback)
+
+    def due(self, project: int) -> list[Event]:
+        """The events of `project` that the sync must give out."""
+        return [one for one in self.events[project] if self.begin(project) <= one.at < self.now]
+
+    def final_cursors(self, project: int) -> tuple[int, int] | None:
+        """The least and the greatest instant that the state of `project` may have in the end; None for no entry.
+
+        That is the newest event. After it there may be a window or more without events: past those too, so that they
+        are not read again, but not into the last day, where events may still be on their way.
+        """
+        reached = [self.cursors[project]] if project in self.cursors else []
+        reached += [one.at for one in self.due(project)]
+        settled = self.now - DAY
+        if self.begin(project) <= settled - 2 * self.step * DAY:
+            reached.append(settled - 2 * self.step * DAY)
+        return (max(reached), max(*reached, settled)) if reached else None
+
+
+def begin(cursor: int | None, lookback: int) -> int:
+    return START if cursor is None else max(START, cursor - lookback * HOUR)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    cap = draw(st.sampled_from((100, 100, 100, 100, 117, 250, 1000, 20_000)))
+    step = draw(st.sampled_from((1, 2, 7, 30, 91)) | st.integers(1, 91))
+    now = START + draw(st.integers(1, 5)) * step * DAY - draw(st.sampled_from((0, 1, MINUTE, step * DAY // 2)))
+    lookback = draw(st.sampled_from((0, 1, 1, 24, 720)))
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    notes = [f"cap={cap}, step={step}, now={isoformat(now)}, lookback={lookback}"]
+    state: dict[str, Any] = {}
+    legacy = draw(st.none() | _instants(now))
+    if legacy is not None:
+        state["timestamp"] = FORMS[draw(st.sampled_from(sorted(FORMS)))](legacy)
+    events: dict[int, list[Event]] = {}
+    cursors: dict[int, int] = {}
+    for project in range(1, draw(st.sampled_from((1, 1, 2, 3, 5))) + 1):
+        cursor = draw(st.none() | _instants(now))
+        if cursor is not None:
+            state[str(project)] = {"timestamp": FORMS[draw(st.sampled_from(sorted(FORMS)))](cursor)}
+        cursor = legacy if cursor is None else cursor
+        if cursor is not None:
+            cursors[project] = cursor
+        events[project] = []
+        for _ in range(draw(st.integers(0, 4))):
+            events[project] += _burst(draw, rng, begin(cursor, lookback), now, step, min(cap, LIMIT), notes)
+    notes.append(f"state={state}")
+    return Case(
+        events,
+        now,
+        cap,
+        step,
+        lookback,
+        draw(st.sampled_from((1, 2, 10, 40))),
+        draw(st.integers(0, 1000)),
+        state,
+        cursors,
+        "; ".join(notes),
+    )
+
+
+def _instants(now: int) -> st.SearchStrategy[int]:
+    """Where a state can stand: anywhere up to now, also before start_date and exactly on it."""
+    return st.sampled_from((START, START - DAY, START + HOUR, now - 1, now)) | st.integers(START, now)
+
+
+def _burst(
+    draw: st.DrawFn, rng: random.Random, start: int, now: int, step: int, page: int, notes: list[str]
+) -> list[Event]:
+    """Events on one microsecond or spread over a span, at a place where something can go wrong."""
+    joints = range(start, max(now, start + 1), step * DAY)
+    place = draw(st.sampled_from(("start", "joint", "now", "day", "anywhere")))
+    anchor = {
+        "start": lambda: draw(st.sampled_from((START, start))),
+        "joint": lambda: draw(st.sampled_from(joints)),
+        "now": lambda: now,
+        "day": lambda: START + draw(st.integers(0, 91)) * DAY,
+        "anywhere": lambda: rng.randrange(START, now),
+    }[place]() + draw(st.sampled_from((-1, 0, 0, 1)))
+    number = draw(st.sampled_from((1, 3, 49, 50, 51, page // 2 - 1, page // 2, page - 1, page, page + 1, 2 * page + 3)))
+    number = min(number, LIMIT + 1)
+    span = draw(st.sampled_from((0, 0, 0, 1, 9, SECOND, 59 * SECOND, 5 * MINUTE, HOUR, DAY, 40 * DAY)))
+    forward = draw(st.booleans())
+    alike = draw(st.sampled_from((0, 0, 0, 1, 2, 9)))  # so many last digits of the ids are the same
+    notes.append(
+        f"{number} events {'from' if forward else 'to'} {isoformat(anchor)} in {span} us, {alike} digits alike"
+    )
+    low, high = (anchor, anchor + span) if forward else (anchor - span, anchor)
+    return [_event(rng, rng.randint(low, high), alike) for _ in range(number)]
+
+
+def _event(rng: random.Random, at: int, alike: int = 0) -> Event:
+    id = random_uuid(rng)
+    return event(at, id[: len(id) - alike] + "a" * alike)
+
+
+def ties(number: int, at: int, alike: int = 0, seed: int = 0) -> list[Event]:
+    rng = random.Random(f"{number} {at} {seed}")
+    return [_event(rng, at, alike) for _ in range(number)]
+
+
+def spread(number: int, low: int, high: int) -> list[Event]:
+    """Events at even distances in [low, high)."""
+    return [event(low + (high - low) * place // number) for place in range(number)]
+
+
+def reached(entry: dict[str, str]) -> int:
+    """The instant of an entry of the state, which can be in a form that only the connector understands."""
+    return (instant(entry["timestamp"]) - EPOCH) // timedelta(microseconds=1)
+
+
+def require_every_event_once(case: Case) -> Output:
+    """Sync `case` twice, and compare ids and states exactly."""
+    posthog = PostHog(account_with(case.events), cap=case.cap, seed=case.seed, clock=lambda: case.now / SECOND)
+    with answers_from(posthog), now_is(case.now):
+        first = _require_one_sync(case, posthog)
+        case.state = first.states[-1]
+        for project in case.events:
+            if entry := case.state.get(str(project)):
+                case.cursors[project] = reached(entry)
+        _require_one_sync(case, posthog)
+    return first
+
+
+def _require_one_sync(case: Case, posthog: PostHog) -> Output:
+    output = sync(
+        events_state(case.state) if case.state else None,
+        events_time_step=case.step,
+        events_lookback_hours=case.lookback,
+        num_workers=case.workers,
+    )
+    assert output.status == 0, output.errors
+    due = {project: case.due(project) for project in case.events}
+    assert output.keys("events") == sorted((project, one.id) for project, events in due.items() for one in events)
+    assert unread_states(output.messages, due, case.state) == []
+    final = output.states[-1]
+    for project in case.events:
+        entry, bounds = final.get(str(project)), case.final_cursors(project)
+        if entry is None or entry == case.state.get(str(project)):
+            assert bounds is None or bounds[0] <= case.cursors.get(project, START)
+        else:
+            low, high = bounds or (START, case.now - DAY)
+            assert low <= reached(entry) <= high
+    assert final.get("timestamp") == case.state.get("timestamp")
+    assert all(most <= 2 for most in posthog.max_event_lists_at_once.values())
+    return output
+
+
+@PROFILE
+@given(cases())
+def test_every_event_is_given_out_once_whatever_the_data_the_windows_the_state_and_the_page_size(case):
+    require_every_event_once(case)
+
+
+NOW = START + 45 * DAY  # two windows of 30 days: [0, 30) and [30, 45)
+JOINT = START + 30 * DAY
+
+
+@pytest.mark.parametrize("cap", [100, 250, 1000])
+@pytest.mark.parametrize("more", [-1, 0, 1], ids=["cap - 1", "cap", "cap + 1"])
+def test_ties_around_the_size_of_a_page_are_read_whole(cap, more):
+    events = ties(cap + more, START + 3 * DAY) + ties(1, START + 3 * DAY - 1) + ties(1, START + 3 * DAY + 1)
+    require_every_event_once(Case({1: events}, NOW, cap))
+
+
+@pytest.mark.parametrize("pages", [2, 3, 7])
+def test_ties_that_fill_several_pages_are_read_whole_with_older_events_behind_them(pages):
+    events = ties(100 * pages + 1, START + 3 * DAY) + spread(120, START, START + 3 * DAY)
+    require_every_event_once(Case({1: events}, NOW))
+
+
+def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits():
+    require_every_event_once(Case({1: ties(150, START + DAY, alike=11) + ties(90, START)}, NOW))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(START, id="on start_date"),
+        pytest.param(JOINT - 1, id="last microsecond of a window"),
+        pytest.param(JOINT, id="first microsecond of a window"),
+        pytest.param(NOW - 1, id="last microsecond before the sync"),
+    ],
+)
+@pytest.mark.parametrize("number", [1, 100, 101, 230])
+def test_ties_at_an_end_of_a_window_are_read_once(at, number):
+    require_every_event_once(Case({1: ties(number, at) + ties(60, START + DAY)}, NOW))
+
+
+def test_ties_at_both_ends_of_a_window_and_across_the_joint_are_read_once():
+    around = [event for at in (START - 1, START, JOINT - 1, JOINT, JOINT + 1, NOW - 1, NOW) for event in ties(130, at)]
+    require_every_event_once(Case({1: around}, NOW))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number):
+    require_every_event_once(Case({1: spread(100 * number, START + DAY, START + 2 * DAY)}, NOW))
+
+
+@pytest.mark.parametrize("number", [49, 50, 51, 99])
+@pytest.mark.parametrize(
+    "span", [30 * SECOND, 4 * MINUTE, 50 * MINUTE, 23 * HOUR], ids=["30 s", "4 min", "50 min", "23 h"]
+)
+def test_events_behind_a_short_page_without_next_are_read(number, span):
+    """The 50-row rule: the server stops at a short span as soon as that holds half a page of 100."""
+    events = spread(number, NOW - span, NOW) + spread(230, START, JOINT) + spread(3, JOINT, JOINT + DAY)
+    require_every_event_once(Case({1: events}, NOW))
+
+
+@pytest.mark.parametrize("burst", [499, 500, 700, 999, 1000])
+def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst):
+    events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, JOINT, JOINT + DAY)
+    require_every_event_once(Case({1: events}, NOW, cap=1000))
+
+
+def test_a_server_that_gives_larger_pages_is_read_whole():
+    require_every_event_once(Case({1: spread(2300, START, NOW), 2: ties(1001, JOINT)}, NOW, cap=20_000))
+
+
+def test_ties_that_no_digit_of_their_ids_tells_apart_fail_with_a_sentence_and_lose_nothing():
+    case = Case({1: ties(150, JOINT + DAY, alike=12), 2: ties(5, JOINT)}, NOW)
+    with answers_from(PostHog(account_with(case.events), cap=100)), now_is(NOW):
+        output = sync()
+    assert output.status == 1
+    assert "project 1, window 2026-01-31" in " ".join(output.errors)
+    assert [key for key in output.keys("events") if key[0] == 2] == sorted((2, one.id) for one in case.events[2])
+    assert microseconds(output.states[-1]["1"]["timestamp"]) == JOINT
