@@ -4,10 +4,12 @@ import argparse
 import gc
 import json
 import threading
+import time
 from contextlib import suppress
 
-from .data import KEY
+from .data import DAY, KEY, SECOND
 from .demo import benchmark_account, demo_account
+from .rows import START
 from .server import PostHogServer
 
 
@@ -23,7 +25,10 @@ def main() -> None:
     )
     parser.add_argument("--projects", type=int, default=1, help="benchmark data: projects")
     parser.add_argument(
-        "--days", type=int, default=90, help="benchmark data: days from 2026-01-01 that the events cover"
+        "--days", type=float, default=90, help="benchmark data: days from 2026-01-01 that the events cover"
+    )
+    parser.add_argument(
+        "--days-ago", type=float, help="benchmark data: begin so many days before now instead of 2026-01-01"
     )
     parser.add_argument(
         "--properties-bytes", type=int, default=500, help="benchmark data: size of an event's properties"
@@ -37,6 +42,7 @@ def main() -> None:
             given.events,
             projects=given.projects,
             days=given.days,
+            start=START if given.days_ago is None else int(time.time() * SECOND - given.days_ago * DAY),
             properties_bytes=given.properties_bytes,
             seed=given.seed,
         )

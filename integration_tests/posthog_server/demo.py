@@ -56,9 +56,15 @@ def _gap_events(rng: random.Random) -> list[Event]:
 
 
 def benchmark_account(
-    events: int, *, projects: int = 1, days: int = DAYS, properties_bytes: int = 500, seed: int = 7
+    events: int,
+    *,
+    projects: int = 1,
+    days: float = DAYS,
+    start: int = START,
+    properties_bytes: int = 500,
+    seed: int = 7,
 ) -> Account:
-    """`projects` projects with `events` plain events each, spread evenly over `days` days from 2026-01-01."""
+    """`projects` projects with `events` plain events each, spread evenly over `days` days from `start`."""
     rng = random.Random(seed)
     # Few different properties, shared by all events, so that a million fit into memory.
     pool: list[Row] = [
@@ -72,11 +78,11 @@ def benchmark_account(
     made = []
     for project in range(1, projects + 1):
         people = [f"user-{project}-{place}" for place in range(200)]
-        span = days * DAY
+        span = int(days * DAY)
         table = EventTable(
             Event(
                 random_uuid(rng),
-                START + rng.randrange(span),
+                start + rng.randrange(span),
                 distinct_id=rng.choice(people),
                 properties=rng.choice(pool),
             )

@@ -1,0 +1,1 @@
+"""`make bench`: the connector beside the published one, against the embedded PostHog, in ratios and counts."""
