@@ -1,0 +1,233 @@
+"""The schemas hold for whatever PostHog sends, and know every field that it is known to send."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, FormatChecker
+
+from integration_tests.connector import catalog, config, run
+from source_posthog.answers import instant
+from source_posthog.source import MANIFEST
+
+SCHEMAS = {path.stem: json.loads(path.read_text()) for path in MANIFEST.with_name("schemas").glob("*.json")}
+
+# What PostHog sends, by the kind of its values. "list of ..." has items of that kind.
+FIELDS = {
+    "projects": {
+        "text": "uuid organization api_token name timezone",
+        "number": "project_id effective_membership_level",
+        "flag": "completed_snippet_onboarding ingested_event is_demo access_control",
+        "time": "created_at updated_at",
+        "any": "has_completed_onboarding_for",
+    },
+    "cohorts": {
+        "text": "name description last_error_message cohort_type search_match_type",
+        "number": "version pending_version errors_calculating count last_import_total_count "
+        "last_import_unmatched_count",
+        "flag": "deleted is_calculating is_static",
+        "time": "created_at last_calculation last_backfill_person_properties_at",
+        "object": "filters query condition_type realtime",
+        "user": "created_by",
+        "list of object": "groups",
+        "list of number": "experiment_set",
+    },
+    "feature_flags": {
+        "text": "name key user_access_level creation_context status evaluation_runtime bucketing_identifier",
+        "number": "version usage_dashboard",
+        "float": "rollout_percentage",
+        "flag": "deleted active archived is_simple_flag ensure_experience_continuity performed_rollback can_edit "
+        "has_enriched_analytics is_remote_configuration has_encrypted_payloads is_used_in_replay_settings "
+        "is_eligible_for_experiment",
+        "time": "created_at updated_at last_called_at",
+        "object": "filters",
+        "user": "created_by last_modified_by",
+        "list of object": "experiment_set_metadata surveys features",
+        "list of number": "experiment_set analytics_dashboards",
+        "list of text": "tags evaluation_tags evaluation_contexts",
+        "any": "rollback_conditions",
+    },
+    "persons": {
+        "text": "uuid type",
+        "float": "value_at_data_point",
+        "flag": "is_identified",
+        "time": "created_at last_seen_at",
+        "object": "properties",
+        "list of object": "matched_recordings",
+        "list of text": "distinct_ids",
+        "any": "name",
+    },
+    "events": {
+        "text": "distinct_id event elements_chain",
+        "object": "properties",
+        "person": "person",
+        "element": "elements",
+    },
+    "annotations": {
+        "text": "content creation_type dashboard_name insight_short_id insight_name insight_derived_name scope emoji",
+        "number": "dashboard_item dashboard_id",
+        "flag": "deleted hidden_in_user_interface",
+        "time": "date_marker created_at updated_at",
+        "user": "created_by",
+    },
+    "insights": {
+        "text": "short_id name derived_name filters_hash description user_access_level timezone hogql "
+        "search_match_type",
+        "number": "order effective_restriction_level effective_privilege_level",
+        "flag": "deleted hasMore favorited saved is_sample is_cached refreshing",
+        "time": "last_refresh cache_target_age next_allowed_client_refresh created_at updated_at last_modified_at "
+        "last_viewed_at",
+        "object": "filters query resolved_date_range filter_override_context",
+        "user": "created_by last_modified_by",
+        "list of object": "dashboard_tiles alerts",
+        "list of number": "dashboards",
+        "list of text": "columns tags",
+        "list of any": "types",
+        "any": "result query_status query_scan warnings",
+    },
+}
+USER = {
+    "number": "id",
+    "text": "uuid distinct_id first_name last_name email role_at_organization",
+    "flag": "is_email_verified",
+    "object": "hedgehog_config",
+}
+ELEMENT = {
+    "text": "event text tag_name href attr_id",
+    "list of text": "attr_class",
+    "number": "nth_child nth_of_type order",
+    "object": "attributes",
+}
+PERSON = {"flag": "is_identified", "list of text": "distinct_ids", "object": "properties"}
+NESTED = {"user": USER, "element": ELEMENT, "person": PERSON}
+
+HUGE = 2**80
+UNICODE = ("", "Zoë 🦔 日本語", "a\u0000b", "null", "2026-13-45", '"')
+DEEP: Any = {"end": [None, True, -HUGE, 1.5e308, *UNICODE]}
+for _ in range(60):
+    DEEP = {"in": [DEEP], "": None}
+
+# What a field of each kind can hold, beside null and nothing at all.
+VALUES: dict[str, tuple[Any, ...]] = {
+    "text": UNICODE,
+    "number": (0, -1, HUGE),
+    "float": (0, 0.1, 1e308, HUGE),
+    "flag": (True, False),
+    "time": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001+00:00", "0001-01-01T00:00:00Z"),
+    "object": ({}, {"": None, "Zoë.🦔": HUGE}, DEEP),
+    "any": ({}, [], "", 0, 1.5, True, HUGE, [DEEP, [None]], DEEP),
+}
+
+
+def values(kind: str) -> list[Any]:
+    if kind.startswith("list of "):
+        items = values(kind.removeprefix("list of "))
+        return [None, [], items]
+    if kind in NESTED:
+        rows = odd_rows(NESTED[kind])
+        return [None, [], rows] if kind == "element" else [None, *rows]
+    return [None, *VALUES[kind]]
+
+
+def odd_rows(fields: dict[str, str]) -> list[dict[str, Any]]:
+    """Rows that together have every value of every field, one with no field at all and one with a field more."""
+    columns = {name: values(kind) for kind, names in fields.items() for name in names.split()}
+    rows = [
+        {name: column[place % len(column)] for name, column in columns.items()}
+        for place in range(max(map(len, columns.values())))
+    ]
+    return [*rows, {}, {**rows[0], "new_field_of_next_year": DEEP}]
+
+
+def names(fields: dict[str, str]) -> set[str]:
+    return {name for listed in fields.values() for name in listed.split()}
+
+
+def strict(schema: dict[str, Any]) -> Draft7Validator:
+    formats = FormatChecker(formats=())
+    formats.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
+    return Draft7Validator(schema, format_checker=formats)
+
+
+URL = "http://posthog"
+AT = "2026-01-10T00:00:00+00:00"
+
+
+@pytest.fixture
+def posthog(requests_mock: Any) -> Any:
+    """Gives `rows[stream]` in the list of each stream, in one page."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+
+    def answer(stream: str) -> Any:
+        def page(request: Any, _: Any) -> dict[str, Any]:
+            bounds = [instant(request.qs[name][0].upper()) for name in ("after", "before") if name in request.qs]
+            outside = bounds and not bounds[0] < instant(AT) < bounds[1]
+            return {"next": None, "results": [] if outside else rows[stream]}
+
+        return page
+
+    rows["projects"] = [{"id": 7}]
+    for stream in SCHEMAS:
+        path = "" if stream == "projects" else f"7/{stream}/"
+        requests_mock.get(f"{URL}/api/projects/{path}", json=answer(stream))
+    return rows
+
+
+def records(posthog: dict[str, Any], stream: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the connector prints for `rows`, which get what every row of the stream has: an id, events a timestamp."""
+    fixed = {"timestamp": AT} if stream == "events" else {}
+    text = stream in ("events", "persons")
+    posthog[stream] = [{**row, "id": f"id-{place:04}" if text else place, **fixed} for place, row in enumerate(rows, 7)]
+    output = run("read", config=config(URL), catalog=catalog(stream))
+    assert output.status == 0, output.text
+    return output.records(stream)
+
+
+@pytest.mark.parametrize("stream", FIELDS)
+def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog, stream):
+    rows = odd_rows(FIELDS[stream])
+    got = records(posthog, stream, rows)
+    assert len(got) == len(rows)
+    by_id = {row["id"]: row for row in got}
+    for row in posthog[stream]:
+        wanted = row if stream == "projects" else {**row, "project_id": 7}
+        record = by_id[row["id"]]
+        assert record == {name: value for name, value in wanted.items() if value is not None}, "the CDK drops nulls"
+        for shown in (record, wanted):
+            assert [error.message for error in strict(SCHEMAS[stream]).iter_errors(shown)] == []
+
+
+@pytest.mark.parametrize("stream", FIELDS)
+def test_the_schema_and_the_known_fields_are_the_same(stream):
+    added = {"id"} | ({"timestamp"} if stream == "events" else set()) | {"project_id"}
+    assert set(SCHEMAS[stream]["properties"]) == names(FIELDS[stream]) | added
+
+
+@pytest.mark.parametrize(
+    ("stream", "field", "nested"),
+    [
+        (stream, name, NESTED[kind])
+        for stream, fields in FIELDS.items()
+        for kind, listed in fields.items()
+        if kind in NESTED
+        for name in listed.split()
+    ],
+)
+def test_the_fields_within_a_field_are_known_too(stream, field, nested):
+    schema = SCHEMAS[stream]["properties"][field]
+    assert set(schema.get("items", schema)["properties"]) == names(nested)
+
+
+@pytest.mark.parametrize(
+    ("stream", "row"),
+    [
+        ("cohorts", {"name": 7}),
+        ("events", {"timestamp": "yesterday"}),
+        ("feature_flags", {"created_at": 1}),
+        ("insights", {"created_by": {"id": "seven"}}),
+        ("annotations", {"id": None}),
+    ],
+    ids=["text", "a time that is none", "a time that is a number", "inside a field", "no id"],
+)
+def test_a_schema_refuses_what_is_of_another_kind(stream, row):
+    assert not strict(SCHEMAS[stream]).is_valid(row)
