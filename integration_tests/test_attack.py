@@ -266,6 +266,15 @@ def test_a_row_that_is_twice_on_a_page_is_given_out_once():
     assert output.keys("events") == expected_keys(made)["events"]
 
 
+def test_a_short_page_that_says_there_is_more_is_not_the_end():
+    made = account(projects=(7,), each=400)
+    with PostHogServer(made, cap=100) as server:
+        shorten = rewrite(lambda body: {**body, "results": body["results"][:20]} if body["next"] else body)
+        server.posthog.faults.add(Fault(stream="events", times=None, **shorten))
+        output = read(server, events_time_step=91)
+    assert output.keys("events") == expected_keys(made)["events"]
+
+
 def test_a_server_that_ignores_the_filter_by_id_is_not_believed():
     made = account_with({7: [event(START + 7) for _ in range(230)]})
     with PostHogServer(made, cap=100) as server:

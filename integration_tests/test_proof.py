@@ -23,7 +23,7 @@ from source_posthog.answers import instant
 
 settings.register_profile(
     "ci",
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,
