@@ -3,18 +3,20 @@
 A test that no break can make fail proves nothing. Prints which test noticed which break; exits with 1 where none did.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("source_posthog", "unit_tests", "integration_tests", "pyproject.toml")
 COMPONENTS = "source_posthog/components.py"
 UNIT = "unit_tests/test_slicer.py", "unit_tests/test_retriever.py"
-PROOF = *UNIT, "integration_tests/test_attack.py", "integration_tests/test_proof.py"
+PROOF = *UNIT, "integration_tests/test_proof.py", "integration_tests/test_attack.py"
 READ = *UNIT, "integration_tests/test_attack.py", "integration_tests/test_read.py"
 
 # rule, file, its text, the break, the tests that may notice
@@ -147,24 +149,29 @@ def first_failure(folder: Path, tests: tuple[str, ...]) -> str:
     return failed[1] if failed else ""
 
 
+def try_break(mutant: tuple[str, str, str, str, tuple[str, ...]]) -> tuple[bool, str]:
+    """Whether a test noticed the break, and the line to print about it."""
+    rule, file, text, broken, tests = mutant
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for one in COPIED:
+            (shutil.copytree if (ROOT / one).is_dir() else shutil.copy)(ROOT / one, folder / one)
+        original = (folder / file).read_text()
+        if original.count(text) != 1:
+            return False, f"{rule:<52} the text to break stands {original.count(text)} times in {file}"
+        (folder / file).write_text(original.replace(text, broken))
+        noticed = first_failure(folder, tests)
+    return bool(noticed), f"{rule:<52} {noticed or 'SURVIVED'}"
+
+
 def main() -> int:
-    survived = 0
-    for rule, file, text, broken, tests in MUTANTS:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            for one in COPIED:
-                (shutil.copytree if (ROOT / one).is_dir() else shutil.copy)(ROOT / one, folder / one)
-            original = (folder / file).read_text()
-            if original.count(text) != 1:
-                print(f"{rule:<52} the text to break stands {original.count(text)} times in {file}")
-                survived += 1
-                continue
-            (folder / file).write_text(original.replace(text, broken))
-            noticed = first_failure(folder, tests)
-        survived += not noticed
-        print(f"{rule:<52} {noticed or 'SURVIVED'}", flush=True)
-    print(f"\n{len(MUTANTS) - survived} of {len(MUTANTS)} breaks were noticed.")
-    return 1 if survived else 0
+    noticed = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for was_noticed, line in pool.map(try_break, MUTANTS):
+            noticed += was_noticed
+            print(line, flush=True)
+    print(f"\n{noticed} of {len(MUTANTS)} breaks were noticed.")
+    return 0 if noticed == len(MUTANTS) else 1
 
 
 if __name__ == "__main__":
