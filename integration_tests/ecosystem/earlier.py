@@ -31,7 +31,7 @@ dataclasses._process_class = process_class
 
 def run_earlier(version: str, command: str, **files: Any) -> Output:
     """As `connector.run_command`, with `airbyte-source-posthog` in that `version`."""
-    command_file = _environment(version) / "bin" / "source-posthog"
+    command_file = make(version) / "bin" / "source-posthog"
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with tempfile.TemporaryDirectory() as folder:
         line = [str(command_file), *arguments(Path(folder), command, **files)]
@@ -39,7 +39,8 @@ def run_earlier(version: str, command: str, **files: Any) -> Output:
     return output(done.stdout, done.returncode)
 
 
-def _environment(version: str) -> Path:
+def make(version: str) -> Path:
+    """The environment of that version."""
     package = f"airbyte-source-posthog=={version}"
     if version == "1.1.25":
         folder = environment(f"peer-{version}", package)

@@ -19,7 +19,8 @@ def environment(name: str, *requirements: str) -> Path:
     """
     folder = ROOT / f".venv-{name}"
     wanted = "\n".join([sys.version, *requirements, *map(_content, requirements)])
-    lock = os.open(Path(__file__).parent, os.O_RDONLY)
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs of one checkout must not make it at the same time
     try:
         stamp = folder / "installed"

@@ -3,12 +3,13 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from integration_tests.connector import STREAMS, Output, config, expected_keys, run
-from integration_tests.ecosystem.earlier import VERSIONS, run_earlier
+from integration_tests.ecosystem.earlier import VERSIONS, make, run_earlier
 from integration_tests.posthog_server import (
     DAY,
     SECOND,
@@ -26,6 +27,8 @@ START = microseconds("2026-02-01T00:00:00Z")
 LAST = START + 20 * DAY  # the newest event of the earlier release's sync
 HOUR = 3600 * SECOND
 BUSY, QUIET, NEW = 7, 8, 9  # the last has no events at first, so that the state has no entry for it
+
+ENVIRONMENTS = tuple(partial(make, version) for version in VERSIONS)
 
 
 @dataclass

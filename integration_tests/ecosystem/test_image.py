@@ -55,6 +55,15 @@ class Image:
         return output(done.stdout + done.stderr, done.returncode)
 
 
+def libraries() -> Path:
+    """An environment with what the connector needs: as in an image, a layer of its own that is made once."""
+    declared = [one for one in requires("source-posthog") or [] if "extra" not in one]
+    return environment("image", "-c", str(LOCK), *declared)
+
+
+ENVIRONMENTS = (libraries,)
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory) -> Image:
     folder = tmp_path_factory.mktemp("image")
@@ -65,9 +74,7 @@ def image(tmp_path_factory) -> Image:
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, checkout / name)
-    # As in an image, the libraries are a layer of their own, made once: what is pinned for all environments.
-    libraries = [one for one in requires("source-posthog") or [] if "extra" not in one]
-    python = environment("image", "--no-compile", "-c", str(LOCK), *libraries)
+    python = libraries()
     install(python, "--force-reinstall", "--no-deps", str(checkout))
     shutil.copy(ROOT / "main.py", code)
     shutil.rmtree(checkout)

@@ -1,0 +1,14 @@
+"""Makes the virtual environments that the chosen tests need, side by side, since together they take two minutes."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environments(request: pytest.FixtureRequest) -> None:
+    """What the modules of the tests name as ENVIRONMENTS: functions that make one if it is not there."""
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    makers = {make for module in modules for make in getattr(module, "ENVIRONMENTS", ())}
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda make: make(), makers))
