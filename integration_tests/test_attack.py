@@ -102,6 +102,14 @@ def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_read
     assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
 
 
+def test_many_workers_ask_one_project_for_two_lists_at_once_and_no_more():
+    made = account(projects=(7,))
+    with PostHogServer(made, page_delay=0.05) as server:
+        output = read(server, events_time_step=2, num_workers=40)
+        assert server.posthog.max_event_lists_at_once == {7: 2}
+    assert output.keys("events") == expected_keys(made)["events"]
+
+
 # --- a target that moves
 
 
