@@ -80,9 +80,9 @@ def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once
     assert got | set(last.keys("events")) == keys(account)
 
 
-@pytest.mark.parametrize("lines", [1 + 83 * place for place in range(20 if LONG else 4)])
+@pytest.mark.parametrize("lines", [1 + 63 * place for place in range(20 if LONG else 4)])
 def test_a_killed_process_loses_nothing(lines):
-    """SIGKILL, after so many lines were read from it."""
+    """SIGKILL, after so many lines were read from it: never all of its 1400 records, or it could end by itself."""
     account = account_with(
         {project: make_events(700, random.Random(project), span=40 * DAY, project=project) for project in (1, 2)}
     )
