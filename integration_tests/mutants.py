@@ -86,7 +86,7 @@ MUTANTS = [
         COMPONENTS,
         "        if _key(window) in self._left:\n            return False\n",
         "",
-        (*PROOF, "integration_tests/test_access.py"),
+        (*PROOF, "integration_tests/test_check.py"),
     ),
     (
         "an empty window moves the state",

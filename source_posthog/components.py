@@ -35,7 +35,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, iso, offset, page, rows, unusable
-from source_posthog.progress import progress
+from source_posthog.sync_log import progress
 
 logger = logging.getLogger("airbyte")
 

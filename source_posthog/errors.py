@@ -21,7 +21,7 @@ from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, page
-from source_posthog.progress import progress
+from source_posthog.sync_log import progress
 
 logger = logging.getLogger("airbyte")
 

@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
@@ -20,37 +20,21 @@ from airbyte_cdk.models import (
     Status,
     Type,
 )
-from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
-from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
-from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
-from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
-from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 
-from source_posthog.access import check_access, list_projects, warn_of_plain_http
 from source_posthog.answers import iso
-from source_posthog.components import EventsCartesianProductStreamSlicer, now
-from source_posthog.config import require_valid
-from source_posthog.progress import progress
+from source_posthog.check import check_access, list_projects, warn_of_plain_http
+from source_posthog.components import now
+from source_posthog.factory import EventsCursorFactory
+from source_posthog.files import read_file
+from source_posthog.sync_log import progress
+from source_posthog.validation import require_valid
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
-
-
-class EventsCursorFactory(ModelToComponentFactory):
-    """Lets the events slicer be its stream's cursor. The CDK has custom partition routers, but no custom cursors."""
-
-    def _build_concurrent_cursor(
-        self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config
-    ) -> Cursor:
-        if isinstance(stream_slicer, EventsCartesianProductStreamSlicer):
-            cursor_field = cast(DatetimeBasedCursor, model.incremental_sync).cursor_field
-            stream_slicer.bind(str(model.name), cursor_field, self._connector_state_manager, self._message_repository)
-            return stream_slicer
-        return super()._build_concurrent_cursor(model, stream_slicer, config)
 
 
 class SourcePosthog(YamlDeclarativeSource):
@@ -152,15 +136,15 @@ class SourcePosthog(YamlDeclarativeSource):
 
     @staticmethod
     def read_config(config_path: str) -> MutableMapping[str, Any]:
-        return _read("config", YamlDeclarativeSource.read_config, config_path)
+        return read_file("config", YamlDeclarativeSource.read_config, config_path)
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
-        return _read("catalog", super().read_catalog, catalog_path)
+        return read_file("catalog", super().read_catalog, catalog_path)
 
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
-        return _read("state", super().read_state, state_path)
+        return read_file("state", super().read_state, state_path)
 
 
 def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger) -> Iterator[AirbyteMessage]:
@@ -193,24 +177,3 @@ def _require_known(catalog: ConfiguredAirbyteCatalog, streams: list[AbstractStre
             f"connection, or take them out; there are {', '.join(known)}.",
             failure_type=FailureType.config_error,
         )
-
-
-T = TypeVar("T")
-
-
-def _read(kind: str, reader: Callable[[str], T], path: str) -> T:
-    """The content of the file at `path`; raises AirbyteTracedException that says in a sentence what is wrong."""
-    try:
-        return reader(path)
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-    except UnicodeDecodeError:
-        reason = "is not a text file"
-    except ValueError as error:
-        reason = "is not JSON" if "Could not read json" in str(error) else "does not have the shape of one"
-    except Exception:  # the serializers of the protocol's messages raise errors of their own
-        reason = "does not have the shape of one"
-    raise AirbyteTracedException(
-        message=f"The {kind} file {path} {reason}. Give the path of a JSON file with an Airbyte {kind}.",
-        failure_type=FailureType.config_error,
-    )

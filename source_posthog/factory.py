@@ -1,0 +1,24 @@
+"""Builds the components that the manifest names."""
+
+from typing import cast
+
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.types import Config
+
+from source_posthog.components import EventsCartesianProductStreamSlicer
+
+
+class EventsCursorFactory(ModelToComponentFactory):
+    """Lets the events slicer be its stream's cursor. The CDK has custom partition routers, but no custom cursors."""
+
+    def _build_concurrent_cursor(
+        self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config
+    ) -> Cursor:
+        if isinstance(stream_slicer, EventsCartesianProductStreamSlicer):
+            cursor_field = cast(DatetimeBasedCursor, model.incremental_sync).cursor_field
+            stream_slicer.bind(str(model.name), cursor_field, self._connector_state_manager, self._message_repository)
+            return stream_slicer
+        return super()._build_concurrent_cursor(model, stream_slicer, config)
