@@ -35,7 +35,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, iso, offset, page, rows, unusable
-from source_posthog.sync_log import progress
+from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
 
@@ -99,6 +99,8 @@ class EventsSimpleRetriever(SimpleRetriever):
 
     A window that the server finds too slow is halved, the newest half first. Nothing is read twice.
     """
+
+    sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
@@ -224,7 +226,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         more = bool(page(response).get("next"))
         if more and not events:
             raise _unusable("an empty page says that there is more")
-        progress.page(window, len(events), is_cloud=".posthog.com" in self.config.get("base_url", ""))
+        self.sync.log.page(window, len(events), is_cloud=".posthog.com" in self.config.get("base_url", ""))
         return events, more
 
 
@@ -310,6 +312,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     parameters: InitVar[Mapping[str, Any] | None] = None
     config: Config = field(default_factory=dict)
     requester: HttpRequester | None = None
+    sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
         # Not the parent's: it only warns that parent state is not kept, and projects have none.
@@ -394,7 +397,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             with self._lock:  # up to there is one empty window, which need not be read
                 windows[iso(start)] = _end_of_empty({"end_time": iso(first)})
             start = first
-        progress.windows += math.ceil((end - start) / step)
+        self.sync.log.windows += math.ceil((end - start) / step)
         while start < end:
             stop = min(start + step, end)
             bounds = {"start_time": iso(start), "end_time": iso(stop)}
@@ -467,7 +470,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """All of the window was given out: move the state where that is now allowed, and emit it if it moved."""
         window = partition.to_slice() or {}
         newest = self._newest.pop(_key(window), None)
-        progress.windows_done += 1
+        self.sync.log.windows_done += 1
         # One lock around both, so that a newer state is never emitted before an older one.
         with self._lock:
             if self._close(window, newest):

@@ -21,7 +21,7 @@ from airbyte_cdk.sources.types import Config
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, page
-from source_posthog.sync_log import progress
+from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
 
@@ -50,9 +50,10 @@ class PostHogErrorHandler(DefaultErrorHandler):
     max_time: int = LONGEST_THROTTLING
     too_slow: str = "RETRY"
     too_slow_codes: list[int] = field(default_factory=list)
+    sync: Sync = field(default_factory=Sync)
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
-        progress.request(stream_of(response_or_exception))
+        self.sync.log.request(stream_of(response_or_exception))
         if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
             return self._interpret_success(response_or_exception)
         if self._is_too_slow(response_or_exception):
@@ -97,6 +98,7 @@ class PostHogBackoff(BackoffStrategy):
     config: Config
     parameters: InitVar[Mapping[str, Any] | None] = None
     max_attempts: int = 6
+    sync: Sync = field(default_factory=Sync)
 
     def backoff_time(
         self, response_or_exception: requests.Response | requests.RequestException | None, attempt_count: int
@@ -114,7 +116,7 @@ class PostHogBackoff(BackoffStrategy):
         told = _told(response) if response is not None else None
         wait = told if told is not None else min(2.0 ** (attempt_count - 1), LONGEST_WAIT)
         wait += random.uniform(0, max(1.0, wait / 10))
-        progress.retry(stream_of(response_or_exception), wait)
+        self.sync.log.retry(stream_of(response_or_exception), wait)
         return wait
 
 

@@ -1,6 +1,6 @@
 """Builds the components that the manifest names."""
 
-from typing import cast
+from typing import Any, cast
 
 from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
 from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
@@ -9,10 +9,22 @@ from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.types import Config
 
 from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.sync import Sync
 
 
-class EventsCursorFactory(ModelToComponentFactory):
-    """Lets the events slicer be its stream's cursor. The CDK has custom partition routers, but no custom cursors."""
+class ComponentFactory(ModelToComponentFactory):
+    """The CDK's factory, and two things that it cannot do.
+
+    It hands `sync` to each custom component that has a field of this name. And it lets the events slicer be the cursor
+    of its stream: the CDK has custom partition routers, but no custom cursors.
+    """
+
+    def __init__(self, sync: Sync, **options: Any) -> None:
+        super().__init__(**options)
+        self._sync = sync
+
+    def create_custom_component(self, model: Any, config: Config, **kwargs: Any) -> Any:
+        return super().create_custom_component(model, config, **{**kwargs, "sync": self._sync})
 
     def _build_concurrent_cursor(
         self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config

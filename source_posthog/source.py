@@ -29,9 +29,10 @@ from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from source_posthog.answers import iso
 from source_posthog.check import check_access, list_projects, warn_of_plain_http
 from source_posthog.components import now
-from source_posthog.factory import EventsCursorFactory
+from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_file
-from source_posthog.sync_log import progress
+from source_posthog.sync import Sync
+from source_posthog.sync_log import SyncLog
 from source_posthog.validation import require_valid
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
@@ -52,7 +53,9 @@ class SourcePosthog(YamlDeclarativeSource):
     ) -> None:
         super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
         self._cache: TemporaryDirectory[str] | None = None
-        self._constructor = EventsCursorFactory(
+        self._sync = Sync()
+        self._constructor = ComponentFactory(
+            self._sync,
             message_repository=self._message_repository,
             connector_state_manager=self._connector_state_manager,
             configured_catalog=catalog,
@@ -120,9 +123,8 @@ class SourcePosthog(YamlDeclarativeSource):
         warn_of_plain_http(source._config["base_url"], logger)
         # All streams need the projects. Once read here they are asked for no more: the CDK caches a parent's answers.
         list_projects(streams)
-        progress.begin()
         messages = super(SourcePosthog, source).read(logger, source._config, catalog, state)
-        return _watched(messages, logger)
+        return _watched(messages, logger, source._sync.log)
 
     def _built_with(
         self,
@@ -147,17 +149,17 @@ class SourcePosthog(YamlDeclarativeSource):
         return read_file("state", super().read_state, state_path)
 
 
-def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger) -> Iterator[AirbyteMessage]:
+def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: SyncLog) -> Iterator[AirbyteMessage]:
     """`messages` without secrets, with a line in the log for each stream that ends."""
     for message in messages:
         if message.type is Type.RECORD and message.record:
-            progress.records[message.record.stream] += 1
+            log.records[message.record.stream] += 1
             yield message
             continue
         yield _without_secrets(message)
         status = message.trace.stream_status if message.type == Type.TRACE and message.trace else None
         if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
-            logger.info(progress.closing_line(status.stream_descriptor.name))
+            logger.info(log.closing_line(status.stream_descriptor.name))
 
 
 def _without_secrets(message: AirbyteMessage) -> AirbyteMessage:

@@ -1,8 +1,4 @@
-"""Lines for the people who watch a sync: how far it is, and what each stream took.
-
-The counts are of the process, not of a source, since the CDK builds the components one by one and gives them nothing in
-common; `begin` sets them back. Only log lines depend on them.
-"""
+"""Lines for the people who watch a sync: how far it is, and what each stream took."""
 
 import logging
 import threading
@@ -22,22 +18,17 @@ def clock() -> float:
     return time.monotonic()
 
 
-class Progress:
+class SyncLog:
     """Counts of one sync; its methods are called from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget the sync before."""
-        with self._lock:
-            self.requests: Counter[str] = Counter()
-            self.retries: Counter[str] = Counter()
-            self.waited: Counter[str] = Counter()  # whole seconds
-            self.records: Counter[str] = Counter()
-            self.windows = self.windows_done = self.events = 0
-            self._begun = self._last_line = clock()
+        self.requests: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
+        self.waited: Counter[str] = Counter()  # whole seconds
+        self.records: Counter[str] = Counter()
+        self.windows = self.windows_done = self.events = 0
+        self._begun = self._last_line = clock()
 
     def request(self, stream: str) -> None:
         with self._lock:
@@ -78,6 +69,3 @@ class Progress:
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests, "
             f"{self.retries[stream]} of them again, {self.waited[stream]} s waited"
         )
-
-
-progress = Progress()

@@ -1,0 +1,19 @@
+"""What the components of one sync share."""
+
+from dataclasses import dataclass, field
+
+from source_posthog.sync_log import SyncLog
+
+
+@dataclass
+class Sync:
+    """Made once for a sync, and handed to each custom component with a field `sync` by the factory.
+
+    The CDK builds the components one by one from the manifest and gives them nothing in common. What they share stands
+    here and in no module, so that two syncs in one process, also at the same time, do not mix.
+
+    Attributes:
+        log: counts, and the lines of progress made of them.
+    """
+
+    log: SyncLog = field(default_factory=SyncLog)
