@@ -1,0 +1,11 @@
+"""The exact reading of events: which questions to ask, what an answer proves, and which state that allows.
+
+Nothing in here knows of HTTP or of Airbyte (a lint rule keeps it so). `read` asks its questions through a function that
+is handed to it, and whoever calls it reports to the `Ledger` what was emitted:
+
+    reading.py     read(query, ask): every event of a range once, newest first
+    event_list.py  the question as parameters of PostHog's events list, and what its answer proves
+    ledger.py      what is read of each project, and the state that follows
+    windows.py     how a project's time is cut, and what is skipped
+    instants.py    instants as PostHog and states write them
+"""

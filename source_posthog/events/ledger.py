@@ -1,0 +1,205 @@
+"""What is read of each project in this sync, and the state that follows from it.
+
+    ledger = Ledger("timestamp")
+    ledger.begin({"7": {"timestamp": "2026-01-05T00:00:00Z", "since": "2026-01-01T00:00:00Z"}})
+    ledger.plan("7", start, end, settled)
+    ledger.cover("7", batch.start, batch.end, batch.newest, len(batch.rows))
+    ledger.state()  # {"7": {"timestamp": ..., "since": ...}}
+
+A project's timestamp is a low watermark: it moves when all that lies before is emitted, in whatever order that happens,
+to the newest event there; where there is none, to the end of what was found empty, if that lies a day back. It never
+moves back. `since` is where the covered range begins: [since, timestamp) is emitted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from source_posthog.events.instants import instant, iso
+
+# An instant with the string that stands for it in a state: the server's own where it is that of an event.
+Mark = tuple[datetime, str]
+
+
+@dataclass
+class Span:
+    """A range that is emitted, above one that is not yet: where it ends, how far it moves the state, and its rows."""
+
+    end: datetime
+    mark: Mark | None
+    rows: int
+
+
+@dataclass
+class Track:
+    """What is emitted of [start, end) of one project.
+
+    Attributes:
+        settled: an empty range moves the state only up to here, since events may still be on their way after it.
+        since: where the range that the state covers begins once this track has moved it; None leaves it as it is.
+        read_to: all of [start, read_to) is emitted.
+        mark: how far that moves the state.
+        spans: by their starts, what is emitted above `read_to`.
+    """
+
+    start: datetime
+    end: datetime
+    settled: datetime
+    since: datetime | None = None
+    read_to: datetime = field(init=False)
+    mark: Mark | None = None
+    spans: dict[datetime, Span] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.read_to = self.start
+
+    def cover(self, start: datetime, end: datetime, newest: str | None, rows: int) -> None:
+        mark = (instant(newest), newest) if newest else (end, iso(end)) if end <= self.settled else None
+        span = Span(end, mark, rows)
+        for neighbour in (self.spans.pop(end, None), self.spans.get(start)):
+            if neighbour:
+                span = Span(max(span.end, neighbour.end), _later(span.mark, neighbour.mark), span.rows + neighbour.rows)
+        self.spans[start] = span
+        for start in sorted(self.spans):
+            if start > self.read_to:
+                break
+            reached = self.spans.pop(start)
+            self.read_to = max(self.read_to, reached.end)
+            self.mark = _later(self.mark, reached.mark)
+
+    @property
+    def rows_ahead(self) -> int:
+        """Rows emitted that the state cannot cover yet."""
+        return sum(span.rows for span in self.spans.values())
+
+
+@dataclass
+class Backfill:
+    """What is emitted of [start, end), the time between an earlier start_date and the one that the state began from.
+
+    Read from its end downwards, so that `since` can follow. `read_from`: all of [read_from, end) is emitted.
+    """
+
+    start: datetime
+    end: datetime
+    read_from: datetime = field(init=False)
+    spans: dict[datetime, datetime] = field(default_factory=dict)  # start by end
+
+    def __post_init__(self) -> None:
+        self.read_from = self.end
+
+    def cover(self, start: datetime, end: datetime) -> None:
+        self.spans[end] = min(start, self.spans.get(end, start))
+        for end in sorted(self.spans, reverse=True):
+            if end < self.read_from:
+                break
+            self.read_from = min(self.read_from, self.spans.pop(end))
+
+
+class Ledger:
+    """The tracks of all projects, and the state. Not safe for threads by itself: its owner has a lock.
+
+    `key`: the cursor field, under which a project's timestamp stands in the state.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._state: dict[str, Any] = {}
+        self._tracks: dict[str, Track] = {}
+        self._backfills: dict[str, Backfill] = {}
+
+    def begin(self, state: Mapping[str, Any]) -> None:
+        """Take up `state`; what was planned and covered before is forgotten.
+
+        An entry stands for its project; `{"timestamp": ...}`, from before 0.1.8, for every project without an entry.
+        Raises ValueError, saying which entry, where a timestamp or `since` is not ISO 8601.
+        """
+        for project, entry in state.items():
+            whose = "for all projects" if project == self._key else f"of project {project}"
+            values = {self._key: entry} if project == self._key else entry
+            if not isinstance(values, Mapping):
+                raise ValueError(whose)
+            for name in (self._key, "since"):
+                try:
+                    if values.get(name) is not None:
+                        instant(values[name])
+                except ValueError:
+                    raise ValueError(whose) from None
+        self._state = {key: dict(entry) if isinstance(entry, Mapping) else entry for key, entry in state.items()}
+        self._tracks, self._backfills = {}, {}
+
+    def state(self) -> dict[str, Any]:
+        """The state as of now; a copy."""
+        return {key: dict(value) if isinstance(value, Mapping) else value for key, value in self._state.items()}
+
+    @property
+    def projects(self) -> list[str]:
+        """The projects that have an entry of their own in the state."""
+        return [key for key in self._state if key != self._key]
+
+    def timestamp(self, project: str) -> str | None:
+        """How far the state covers `project`; None where it does not."""
+        entry = self._state.get(project)
+        own = entry.get(self._key) if isinstance(entry, Mapping) else None
+        text = own if own is not None else self._state.get(self._key)
+        return text if isinstance(text, str) else None
+
+    def since(self, project: str) -> datetime | None:
+        """Where the range that the state covers of `project` begins, as far as its entry says."""
+        text = self._state.get(project, {}).get("since")
+        return instant(text) if text else None
+
+    def plan(
+        self, project: str, start: datetime, end: datetime, settled: datetime, since: datetime | None = None
+    ) -> None:
+        """[start, end) of `project` is going to be read; the state moves as it is covered. The rest as in `Track`."""
+        self._tracks[project] = Track(start, end, settled, since)
+
+    def plan_backfill(self, project: str, start: datetime, end: datetime) -> None:
+        """[start, end), before what the state covers, is going to be read from its end downwards; `since` follows."""
+        self._backfills[project] = Backfill(start, end)
+
+    def cover(self, project: str, start: datetime, end: datetime, newest: str | None, rows: int = 0) -> bool:
+        """All events of [start, end) are emitted, `rows` of them just now; the newest of the range is at `newest`.
+
+        Returns whether the state moved.
+        """
+        if start >= end:
+            return False
+        backfill = self._backfills.get(project)
+        if backfill and end <= backfill.end:
+            before = backfill.read_from
+            backfill.cover(start, end)
+            if backfill.read_from == before:
+                return False
+            self._state[project] = {**self._state[project], "since": iso(backfill.read_from)}
+            return True
+        track = self._tracks.get(project)
+        if track is None:  # a window that was not planned here stands for itself
+            track = Track(start, end, settled=end)
+        track.cover(start, end, newest, rows)
+        known = self.timestamp(project)
+        if track.mark is None or (known is not None and track.mark[0] <= instant(known)):
+            return False
+        entry = {**self._state.get(project, {}), self._key: track.mark[1]}
+        self._state[project] = {**entry, "since": iso(track.since)} if track.since else entry
+        return True
+
+    def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """What is left of [start, end) at its beginning: empty where all of it is emitted."""
+        track = self._tracks.get(project)
+        return (max(start, min(track.read_to, end)) if track else start), end
+
+    def may_read_on(self, project: str, start: datetime, most: int) -> bool:
+        """Whether a window that begins at `start` may emit more now.
+
+        The oldest window of a project always may; a later one while fewer than `most` rows are emitted that no state
+        covers yet, since a stop loses all of those.
+        """
+        track = self._tracks.get(project)
+        return track is None or start <= track.read_to or track.rows_ahead < most
+
+
+def _later(one: Mark | None, other: Mark | None) -> Mark | None:
+    return max((mark for mark in (one, other) if mark), key=lambda mark: mark[0], default=None)
