@@ -45,7 +45,7 @@ def test_a_quick_sync_has_no_other_line_of_progress():
 
 def test_a_long_sync_says_how_far_it_is_once_a_minute(monkeypatch):
     seconds = itertools.count(step=10)  # each look at the clock finds it ten seconds on
-    monkeypatch.setattr("source_posthog.sync_log.clock", lambda: next(seconds))
+    monkeypatch.setattr("source_posthog.clock.seconds", lambda: next(seconds))
     output, posthog = read(thousand(), events_time_step=5)
     lines = [line for line in output.logs if "windows done" in line]
     assert 2 <= len(lines) <= posthog.count("events") / 4

@@ -18,23 +18,23 @@ from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.partition_routers import CartesianProductStreamSlicer
 from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
-from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.message import MessageRepository, NoopMessageRepository
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-from airbyte_cdk.sources.streams.http.page_size_reduction_exception import PageSizeReductionRequiredException
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.answers import instant, iso, offset, page, rows, unusable
+from source_posthog.answers import instant, iso
+from source_posthog.errors import Where, located
+from source_posthog.insights import InsightsRetriever as InsightsRetriever
+from source_posthog.lists import ResultsExtractor as ResultsExtractor
+from source_posthog.requester import PostHogRequester
 from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
@@ -56,6 +56,9 @@ LONGEST_SUFFIX = 12
 # less than this cannot push the state past events that are still to come.
 CLOCK_TOLERANCE = timedelta(days=1)
 
+# A range that is too slow for the server is halved down to this.
+SHORTEST_RANGE = timedelta(seconds=1)
+
 # One question for the first event covers this much time; the server refuses ranges of more than 366 days.
 LONGEST_RANGE = timedelta(days=365)
 
@@ -63,29 +66,6 @@ LONGEST_RANGE = timedelta(days=365)
 def now() -> datetime:
     """The present instant, in UTC. Tests replace it."""
     return datetime.now(timezone.utc)
-
-
-@dataclass
-class ResultsExtractor(RecordExtractor):
-    """Takes `results` out of an answer.
-
-    The stock DpathExtractor walks the whole body and takes a missing `results` for an empty page; here it is an error.
-    So is a `next` that does not lead on, since the pager of the manifest would follow it without end.
-
-    Attributes:
-        single_row: the answer may also be one row by itself, as `/api/projects/:id/` gives it.
-    """
-
-    single_row: bool = False
-
-    def extract_records(self, response: requests.Response) -> Iterable[Mapping[str, Any]]:
-        body = page(response)
-        if self.single_row and "results" not in body and body.get("id") is not None:
-            return [body]
-        results = rows(response)
-        if body.get("next") and not offset(body["next"]) > offset(response.url):
-            raise unusable(response, f"its `next` does not lead on ({body['next']!r})")
-        return results
 
 
 @dataclass
@@ -100,6 +80,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     A window that the server finds too slow is halved, the newest half first. Nothing is read twice.
     """
 
+    requester: PostHogRequester
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -147,9 +128,11 @@ class EventsSimpleRetriever(SimpleRetriever):
         except _Left:
             self._failed.add(project_id)
             self.stream_slicer.leave_open(stream_slice)  # type: ignore[attr-defined]  # see below
-        except (AirbyteTracedException, RequestWindowSplitRequiredException) as error:
+        except AirbyteTracedException as error:
             self._failed.add(project_id)
-            raise _error(stream_slice, error) from error
+            span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"
+            then = "The next sync begins there again."
+            raise located(error, Where(name, project_id, span), then) from error
 
     def _window(self, window: StreamSlice) -> Iterator[dict[str, Any]]:
         before = instant(window["end_time"])
@@ -163,8 +146,6 @@ class EventsSimpleRetriever(SimpleRetriever):
             try:
                 events, more = self._page(window, floors[-1], before)
             except RequestWindowSplitRequiredException:
-                if before - floors[-1] <= 2 * MICROSECOND:
-                    raise
                 floors.append(floors[-1] + (before - floors[-1]) / 2)
                 continue
             ids = {event["id"] for event in events}
@@ -210,10 +191,9 @@ class EventsSimpleRetriever(SimpleRetriever):
         with self._gates.setdefault(window["project_id"], threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)):
             if window["project_id"] in self._failed:
                 raise _Left
+            send = self.requester.send_patiently if end - start <= SHORTEST_RANGE else self.requester.send_request
             try:
-                response = self.requester.send_request(
-                    stream_slice=window, request_params=self.request_params(None, window, token)
-                )
+                response = send(stream_slice=window, request_params=self.request_params(None, window, token))
             except RequestWindowSplitRequiredException:  # of the class below too, but no failure: less is asked for
                 raise
             except AirbyteTracedException:
@@ -221,12 +201,13 @@ class EventsSimpleRetriever(SimpleRetriever):
                 raise
         if response is None or not response.ok:
             raise _Left  # the project is not there any more; the error handler has said so
-        events = rows(response)
+        events = self.sync.answers.rows(response)
         _require_newest_first(events, start, end, suffix)
-        more = bool(page(response).get("next"))
+        more = bool(self.sync.answers.body(response).get("next"))
         if more and not events:
             raise _unusable("an empty page says that there is more")
-        self.sync.log.page(window, len(events), is_cloud=".posthog.com" in self.config.get("base_url", ""))
+        is_cloud = ".posthog.com" in self.config.get("base_url", "")
+        self.sync.log.page(window, len(events), is_cloud, _share(window, events))
         return events, more
 
 
@@ -271,21 +252,10 @@ def _unusable(what: str) -> AirbyteTracedException:
     )
 
 
-def _error(window: StreamSlice, cause: Exception) -> AirbyteTracedException:
-    """`cause` with the window in front, and what comes of it."""
-    if isinstance(cause, AirbyteTracedException):
-        failure_type, reason = cause.failure_type, str(cause)
-    else:
-        failure_type, reason = FailureType.transient_error, "PostHog is too slow even for a single instant"
-    project_id = window["project_id"]
-    span = f"{window['start_time']} to {window['end_time']}"
-    reason = reason.removeprefix(f"Stream events, project {project_id}: ").rstrip(".")
-    return AirbyteTracedException(
-        message=f"Stream events, project {project_id}, window {span}: {reason}. The next sync begins there again.",
-        internal_message=str(cause),
-        failure_type=failure_type,
-        exception=cause,
-    )
+def _share(window: StreamSlice, events: list[dict[str, Any]]) -> float:
+    """How much of the window's time is read, newest first, once `events` are."""
+    end, start = instant(window["end_time"]), instant(window["start_time"])
+    return (end - instant(events[-1]["timestamp"])) / (end - start) if events else 1.0
 
 
 @dataclass
@@ -311,7 +281,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     stream_slicers: list[PartitionRouter] = field(default_factory=list)
     parameters: InitVar[Mapping[str, Any] | None] = None
     config: Config = field(default_factory=dict)
-    requester: HttpRequester | None = None
+    requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
@@ -440,9 +410,10 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         )
         if response is None or not response.ok:
             raise _Left
-        if not rows(response) and page(response).get("next"):
-            raise unusable(response, "an empty page says that there is more")
-        return next(iter(rows(response)), None)
+        rows = self.sync.answers.rows(response)
+        if not rows and self.sync.answers.body(response).get("next"):
+            raise self.sync.answers.unusable(response, "an empty page says that there is more")
+        return next(iter(rows), None)
 
     def _start_of(self, project: str) -> datetime:
         """Where to begin: some hours before the state, for events that arrived late, but not before start_date."""
@@ -470,7 +441,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """All of the window was given out: move the state where that is now allowed, and emit it if it moved."""
         window = partition.to_slice() or {}
         newest = self._newest.pop(_key(window), None)
-        self.sync.log.windows_done += 1
+        self.sync.log.window_done(window)
         # One lock around both, so that a newer state is never emitted before an older one.
         with self._lock:
             if self._close(window, newest):
@@ -530,51 +501,3 @@ def _end_of_empty(window: Mapping[str, Any]) -> str:
     """How far an empty window moves the state: to its end if that is long past, else nowhere ("")."""
     end: str = window["end_time"]
     return end if instant(end) <= now() - CLOCK_TOLERANCE else ""
-
-
-@dataclass
-class InsightsRetriever(SimpleRetriever):
-    """Reads insights in pages that shrink where the server cannot answer.
-
-    One insight with a heavy or broken query makes the whole page fail. The stock retriever can shrink a page, but stops
-    at an insight that fails alone; this one then reads that insight with `basic=true`, without its result.
-    """
-
-    page_size: int = 100
-
-    def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
-    ) -> Iterable[Record]:
-        start, largest = 0, self.config.get("_page_size", self.page_size)
-        limit = largest
-        while True:
-            try:
-                response = self._page(stream_slice, start, limit)
-            except PageSizeReductionRequiredException:
-                limit = max(1, limit // 4)
-                continue
-            except AirbyteTracedException as error:
-                if limit > 1 or error.failure_type == FailureType.config_error:
-                    raise
-                response = self._page(stream_slice, start, limit, basic="true")
-                self._warn(response, error)
-            if response is None or not response.ok:  # the project is gone, and the error handler has said so
-                return
-            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
-            following = page(response).get("next")
-            if not following:
-                return
-            start, limit = offset(following), min(limit * 4, largest)
-
-    def _page(
-        self, stream_slice: StreamSlice | None, start: int, limit: int, **params: str
-    ) -> requests.Response | None:
-        return self.requester.send_request(
-            stream_slice=stream_slice, request_params={"limit": limit, "offset": start, **params}
-        )
-
-    @staticmethod
-    def _warn(response: requests.Response | None, error: AirbyteTracedException) -> None:
-        insights = rows(response) if response is not None and response.ok else []
-        names = ", ".join(f"{row['id']} ({row.get('name') or row.get('derived_name')})" for row in insights)
-        logger.warning(f"Insight {names} was read without its result, which PostHog could not give: {error}")

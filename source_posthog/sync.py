@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 
+import requests
+
+from source_posthog.answers import Answers
+from source_posthog.gone import GoneProjects
+from source_posthog.health import Health
 from source_posthog.sync_log import SyncLog
 
 
@@ -14,6 +19,18 @@ class Sync:
 
     Attributes:
         log: counts, and the lines of progress made of them.
+        answers: the answers' bodies.
+        health: whether PostHog still gives usable answers.
+        gone: the projects that are there no more.
+        is_check: somebody waits for the result of `check`.
     """
 
     log: SyncLog = field(default_factory=SyncLog)
+    answers: Answers = field(default_factory=Answers)
+    health: Health = field(default_factory=Health)
+    gone: GoneProjects = field(default_factory=GoneProjects)
+    is_check: bool = False
+
+    def answered(self, stream: str, response: requests.Response) -> None:
+        """PostHog has just given a good answer for `stream`."""
+        self.health.answered(stream)
