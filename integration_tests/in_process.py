@@ -26,7 +26,7 @@ from urllib3 import HTTPResponse
 from integration_tests.connector import Output, catalog, config
 from integration_tests.posthog_server import Event, PostHog, microseconds
 from integration_tests.posthog_server.data import EPOCH
-from source_posthog import SourcePosthog, components
+from source_posthog import SourcePosthog, clock
 
 URL = "https://posthog.test"
 SOURCE = SourcePosthog()
@@ -103,7 +103,7 @@ def sync(state: list[dict[str, Any]] | None = None, *streams: str, **options: An
 @contextmanager
 def now_is(at: int) -> Iterator[None]:
     """Let the connector's clock stand at `at` (microseconds since the epoch)."""
-    with patch.object(components, "now", lambda: EPOCH + timedelta(microseconds=at)):
+    with patch.object(clock, "now", lambda: EPOCH + timedelta(microseconds=at)):
         yield
 
 

@@ -20,7 +20,7 @@ from integration_tests.posthog_server import (
     server_error,
     stall,
 )
-from source_posthog.answers import instant
+from source_posthog.events.instants import instant
 
 START = microseconds("2026-10-01T00:00:00Z")
 JOINTS = [START + number * 5 * DAY for number in range(9)]

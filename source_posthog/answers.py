@@ -1,14 +1,12 @@
-"""What PostHog answers, and the instants in it."""
+"""What PostHog answers."""
 
 import json
 import re
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from weakref import WeakKeyDictionary
 
 import orjson
-import pendulum
 import requests
 
 from source_posthog.errors import NestedTooDeeply, PostHogError, Where
@@ -21,29 +19,6 @@ _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBERS = tuple(before + b"0" * 19 for before in (b":", b",", b"["))
-
-
-def instant(text: str) -> datetime:
-    """The instant that an ISO 8601 text names (Z, +00:00 or +0200, with or without a fraction; UTC if it has no zone).
-
-    Raises ValueError for anything else, also for a bare date, time or duration.
-    """
-    try:
-        at = datetime.fromisoformat(text)  # forty times faster than pendulum, and knows the form that PostHog writes
-        if at.tzinfo and "T" in text:
-            return at
-    except (TypeError, ValueError):
-        pass
-    # pendulum would take "now" for a date.
-    parsed = pendulum.parse(text, exact=True) if isinstance(text, str) and text[:4].isdigit() else None
-    if not isinstance(parsed, datetime):
-        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
-    return datetime.fromisoformat(parsed.isoformat())  # pendulum's own datetimes do not mix with timedelta
-
-
-def iso(at: datetime) -> str:
-    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
-    return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Answers:

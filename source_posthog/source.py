@@ -26,9 +26,10 @@ from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
 from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 
-from source_posthog.answers import iso
+from source_posthog import clock
 from source_posthog.check import check_access, list_projects, warn_of_plain_http
-from source_posthog.components import now
+from source_posthog.declared import with_defaults
+from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_file
 from source_posthog.sync import Sync
@@ -78,7 +79,7 @@ class SourcePosthog(YamlDeclarativeSource):
             source, logger = self._built_with(config), logger or self.logger
             warn_of_plain_http(source._config["base_url"], logger)
             # One row of each stream is enough to see whether the key may read it.
-            a_minute_ago = iso(now() - timedelta(minutes=1))
+            a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             probe = SourcePosthog(config={**source._config, "_page_size": 1, "start_date": a_minute_ago})
             return check_access(source.streams(source._config), probe.streams(probe._config), logger)
         except AirbyteTracedException as error:
@@ -125,6 +126,14 @@ class SourcePosthog(YamlDeclarativeSource):
         list_projects(streams)
         messages = super(SourcePosthog, source).read(logger, source._config, catalog, state)
         return _watched(messages, logger, source._sync.log)
+
+    def _migrate_and_transform_config(
+        self, config_path: str | None, config: Mapping[str, Any] | None
+    ) -> Mapping[str, Any] | None:
+        """`config` with a value for each option that has a default in the spec, so that it stands nowhere else."""
+        if config:
+            config = with_defaults(config, self.resolved_manifest["spec"]["connection_specification"])
+        return super()._migrate_and_transform_config(config_path, config)
 
     def _built_with(
         self,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import requests
 
 from source_posthog.answers import Answers
+from source_posthog.clock import Clock
 from source_posthog.gone import GoneProjects
 from source_posthog.health import Health
 from source_posthog.sync_log import SyncLog
@@ -30,7 +31,9 @@ class Sync:
     health: Health = field(default_factory=Health)
     gone: GoneProjects = field(default_factory=GoneProjects)
     is_check: bool = False
+    clock: Clock = field(default_factory=Clock)
 
     def answered(self, stream: str, response: requests.Response) -> None:
         """PostHog has just given a good answer for `stream`."""
         self.health.answered(stream)
+        self.clock.answered(response)
