@@ -52,7 +52,6 @@ class PostHogRequester(HttpRequester):
             api_budget=AnnouncedBudget(self.api_budget, self._announce) if self.api_budget else None,
             message_repository=self.message_repository,
             request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
-            use_cache=self.use_cache,
         )
 
     def send_request(self, *arguments: Any, **options: Any) -> requests.Response | None:
