@@ -67,10 +67,9 @@ def test_a_list_that_is_not_there_fails_its_stream_with_its_address_and_the_othe
     for other in STREAMS:
         assert output.stream_status(other) == ("INCOMPLETE" if other == stream else "COMPLETE")
         assert output.keys(other) == ([] if other == stream else expected[other])
-    assert any(
-        f"Stream {stream}, project 7" in error and f"/api/projects/7/{stream}" in error for error in output.errors
-    )
-    assert all("Endpoint not found." in error for error in output.errors if error.startswith("Stream"))
+    error = next(error for error in output.errors if error.startswith(f"Stream {stream}, project 7"))
+    assert f"{server.url}/api/projects/7/{stream}" in error
+    assert "Endpoint not found." in error
 
 
 def test_check_names_a_list_that_is_not_there(server: PostHogServer) -> None:
@@ -202,12 +201,26 @@ def test_all_streams_are_read_from_mocks_at_the_addresses_of_1_1_25_alone() -> N
 # --- exceptions of other libraries (21)
 
 
+class OfAnotherLibrary(requests.ConnectionError):
+    """As libraries that stand in for a network have it."""
+
+
 @pytest.mark.parametrize("logger", [None, logging.getLogger("airbyte")], ids=["no logger", "logger"])
-def test_check_is_a_status_whatever_is_raised(logger: logging.Logger | None, waits: list[float]) -> None:
-    with requests_mock.Mocker():
+def test_check_is_a_status_where_a_library_raises_a_connection_error_of_its_own(
+    logger: logging.Logger | None, waits: list[float]
+) -> None:
+    with requests_mock.Mocker() as mock:
+        mock.get(CLOUD, exc=OfAnotherLibrary)
         status = SourcePosthog().check(logger, OPTIONS)
     assert status.status == Status.FAILED
     assert "no usable answer in 2 tries, the last one: the connection failed" in str(status.message)
+
+
+def test_check_is_a_status_where_no_address_is_mocked() -> None:
+    with requests_mock.Mocker():
+        status = SourcePosthog().check(None, OPTIONS)
+    assert status.status == Status.FAILED
+    assert "NoMockAddress" in str(status.message)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +237,7 @@ def test_check_is_a_status_also_for_what_nobody_expects(error: Exception, waits:
 def test_an_exception_of_another_library_is_a_connection_that_failed_in_read_too(waits: list[float]) -> None:
     with requests_mock.Mocker() as mock:
         mock.get(CLOUD, json={"next": None, "results": [{"id": 7}]})
+        mock.get(f"{CLOUD}/7/cohorts", exc=OfAnotherLibrary)
         output = run("read", config=OPTIONS, catalog=catalog("cohorts"))
     assert "no usable answer in 6 tries, the last one: the connection failed" in output.errors[0]
     assert output.errors[0].startswith("Stream cohorts, project 7: ")
