@@ -10,6 +10,7 @@ import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
 from airbyte_cdk.sources.declarative.requesters.request_options import InterpolatedRequestOptionsProvider
+from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.budget import AnnouncedBudget
 from source_posthog.errors import PostHogError, Where, place
@@ -52,7 +53,6 @@ class PostHogRequester(HttpRequester):
             api_budget=AnnouncedBudget(self.api_budget, self._announce) if self.api_budget else None,
             message_repository=self.message_repository,
             request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
-            use_cache=self.use_cache,
         )
 
     def send_request(self, *arguments: Any, **options: Any) -> requests.Response | None:
@@ -64,7 +64,7 @@ class PostHogRequester(HttpRequester):
         where = Where.of(self.name, options.get("stream_slice"))
         self.sync.health.require(self.name)
         with place(where):
-            response = super().send_request(*arguments, **options)
+            response = self._send(*arguments, **options)
             if response is not None and not response.ok:
                 self._require_gone(response, where)
         if response is not None:
@@ -76,12 +76,26 @@ class PostHogRequester(HttpRequester):
         with place(Where.of(self.name, options.get("stream_slice"))):
             return patiently(lambda: self.send_request(**options), self._backoff)
 
+    def _send(self, *arguments: Any, **options: Any) -> requests.Response | None:
+        """As the stock `send_request`, also for exceptions that it does not expect: all become a sentence."""
+        try:
+            return super().send_request(*arguments, **options)
+        except AirbyteTracedException:
+            raise
+        except Exception as error:
+            raise PostHogError(
+                f"PostHog could not be asked, because of an unexpected {type(error).__name__} ({error}). Run the sync "
+                "again; if this persists, report it.",
+                FailureType.system_error,
+                cause=error,
+            ) from error
+
     def _require_gone(self, response: requests.Response, where: Where) -> None:
         """Raise PostHogError unless the project is gone; warn of it if it is."""
         detail = self.sync.answers.detail(response)
 
         def ask() -> bool:
-            answer = super(PostHogRequester, self).send_request(path=f"api/projects/{where.project}/")
+            answer = self._send(path=f"api/projects/{where.project}/")
             return answer is not None and not answer.ok
 
         if not self.sync.gone.confirmed(where.project, ask):

@@ -81,9 +81,13 @@ class SourcePosthog(YamlDeclarativeSource):
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             probe = SourcePosthog(config={**source._config, "_page_size": 1, "start_date": a_minute_ago})
+            source._sync.is_check = probe._sync.is_check = True
             return check_access(source.streams(source._config), probe.streams(probe._config), logger)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
+        except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours
+            sentence = f"The connection could not be checked, because of an unexpected {type(error).__name__}: {error}"
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])

@@ -122,8 +122,18 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {**reply.headers, "Content-Length": str(len(reply.body) + reply.missing)}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         body = b"" if self.command == "HEAD" else reply.body
+        if reply.drip:
+            self._drip(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}\r\n{head}\r\n".encode("latin-1"), reply)
+            return
         # Head and body at once: two sends would wait for an acknowledgement in between.
         self.wfile.write(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}\r\n{head}\r\n".encode("latin-1") + body)
+
+    def _drip(self, head: bytes, reply: Reply) -> None:
+        self.wfile.write(head)
+        for byte in reply.body:
+            if self.server.posthog.closing.wait(reply.drip):
+                break
+            self.wfile.write(bytes([byte]))
 
 
 def stats(posthog: PostHog) -> dict[str, Any]:

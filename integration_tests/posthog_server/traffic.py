@@ -63,6 +63,7 @@ class Reply:
     Attributes:
         reset: no answer at all, the connection is reset.
         missing: how many bytes of the body are announced and never sent; the connection ends instead.
+        drip: seconds before each byte of the body.
     """
 
     status: int
@@ -70,6 +71,7 @@ class Reply:
     body: bytes = b""
     reset: bool = False
     missing: int = 0
+    drip: float = 0.0
 
     def json(self) -> Any:
         return json.loads(self.body)
