@@ -123,7 +123,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
             reached = message["state"]["stream"]["stream_state"]
             for project, events in due.items():
                 entry = reached.get(str(project), {})
-                if entry and entry != state.get(str(project)):
+                if entry and entry["timestamp"] != state.get(str(project), {}).get("timestamp"):
                     covered = microseconds(entry["timestamp"])
                     missing = [one for one in events if one.at < covered and (project, one.id) not in given]
                     if missing:

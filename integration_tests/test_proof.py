@@ -221,7 +221,7 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
     final = output.states[-1]
     for project in case.events:
         entry, bounds = final.get(str(project)), case.final_cursors(project)
-        if entry is None or entry == case.state.get(str(project)):
+        if entry is None or entry["timestamp"] == case.state.get(str(project), {}).get("timestamp"):
             assert bounds is None or bounds[0] <= case.cursors.get(project, START)
         else:
             low, high = bounds or (START, case.now - DAY)
