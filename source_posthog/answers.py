@@ -15,8 +15,9 @@ from source_posthog.errors import NestedTooDeeply, PostHogError, Where
 # what is on it already, and it would end the whole sync.
 MOST_LEVELS = 800
 
+_BRACKETS_AS_BRACES = bytes.maketrans(b"[]", b"{}")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-_STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBERS = tuple(before + b"0" * 19 for before in (b":", b",", b"["))
 
@@ -47,11 +48,12 @@ class Answers:
         return body
 
     def _read(self, response: requests.Response) -> dict[str, Any] | PostHogError:
-        if is_nested_too_deeply(response.content):
+        content = response.content
+        if content[:100].lstrip().startswith(b"{") and is_nested_too_deeply(content):
             return NestedTooDeeply(_reason(response, f"it is nested more than {MOST_LEVELS} levels deep"))
         try:
-            body = _decode(response.content)
-        except ValueError:
+            body = _decode(content)
+        except (ValueError, RecursionError):
             body = None
         return body if isinstance(body, dict) else PostHogError(_reason(response, "it is not a JSON object"))
 
@@ -90,24 +92,20 @@ def _reason(response: requests.Response, what: str) -> str:
 def is_nested_too_deeply(content: bytes) -> bool:
     """Whether the JSON in `content` is nested more than MOST_LEVELS deep.
 
-    Takes pairs of brackets off from the inside, a level at a time, which costs next to nothing. Brackets in strings
-    that do not match up are left over; only where they could hide a level or more are the strings looked at too.
+    Strings are looked at only where brackets in them, which need not match up, could hide it: that costs more.
     """
-    shape, levels = content.translate(None, _ALL_BUT_BRACKETS), 0
+    return _most_levels(content) > MOST_LEVELS and _most_levels(_STRINGS.sub(b"", content)) > MOST_LEVELS
+
+
+def _most_levels(content: bytes) -> int:
+    """How deep `content` is nested at the most: the pairs of brackets are taken off from the inside, level by level."""
+    shape, levels = content.translate(_BRACKETS_AS_BRACES, _ALL_BUT_BRACKETS), 0
     while levels <= MOST_LEVELS:
-        smaller = shape.replace(b"{}", b"").replace(b"[]", b"")
+        smaller = shape.replace(b"{}", b"")
         if len(smaller) == len(shape):
             break
         shape, levels = smaller, levels + 1
-    if levels + shape.count(b"{") + shape.count(b"[") <= MOST_LEVELS:
-        return False
-    depth = 0
-    for token in _STRINGS_AND_BRACKETS.finditer(content):
-        first = token[0][:1]
-        depth += (first in b"[{") - (first in b"]}")
-        if depth > MOST_LEVELS:
-            return True
-    return False
+    return levels + shape.count(b"{")
 
 
 def _decode(content: bytes) -> Any:

@@ -168,8 +168,8 @@ def posthog(requests_mock: Any) -> Any:
 
     rows["projects"] = [{"id": 7}]
     for stream in SCHEMAS:
-        path = "" if stream == "projects" else f"7/{stream}/"
-        requests_mock.get(f"{URL}/api/projects/{path}", json=answer(stream))
+        path = {"projects": "", "events": "/7/events/"}.get(stream, f"/7/{stream}")
+        requests_mock.get(f"{URL}/api/projects{path}", json=answer(stream))
     return rows
 
 
