@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import InitVar, dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 import requests
@@ -58,11 +58,6 @@ CLOCK_TOLERANCE = timedelta(days=1)
 
 # One question for the first event covers this much time; the server refuses ranges of more than 366 days.
 LONGEST_RANGE = timedelta(days=365)
-
-
-def now() -> datetime:
-    """The present instant, in UTC. Tests replace it."""
-    return datetime.now(timezone.utc)
 
 
 @dataclass
@@ -376,11 +371,11 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         """The windows of all projects, oldest first, a turn for each project, so that workers spread over projects."""
-        end = now()
         if self.stream_slicers:
             partitions = [part.partition for part in CartesianProductStreamSlicer.stream_slices(self)]
         else:
             partitions = [{"project_id": key} for key in self._state if key != self.cursor_field.cursor_field_key]
+        end = self.sync.clock.present()  # only now: the answers for the projects have shown PostHog's own present
         turns = deque(self._windows_of(partition, end) for partition in partitions)
         while turns:
             windows = turns.popleft()
@@ -395,7 +390,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         start = self._start_of(project)
         if first := self._first_event(partition, start, end, step):
             with self._lock:  # up to there is one empty window, which need not be read
-                windows[iso(start)] = _end_of_empty({"end_time": iso(first)})
+                windows[iso(start)] = self._end_of_empty({"end_time": iso(first)})
             start = first
         self.sync.log.windows += math.ceil((end - start) / step)
         while start < end:
@@ -488,7 +483,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         if _key(window) in self._left:
             return False
         windows = self._windows.setdefault(project, {})
-        windows[window["start_time"]] = newest or _end_of_empty(window)
+        windows[window["start_time"]] = newest or self._end_of_empty(window)
         before = self._state.get(project)
         for start, covered in list(windows.items()):
             if covered is None:
@@ -497,6 +492,11 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             if covered:
                 self._advance(project, covered)
         return self._state.get(project) is not before
+
+    def _end_of_empty(self, window: Mapping[str, Any]) -> str:
+        """How far an empty window moves the state: to its end if that is long past, else nowhere ("")."""
+        end: str = window["end_time"]
+        return end if instant(end) <= self.sync.clock.present() - CLOCK_TOLERANCE else ""
 
     def _advance(self, project: str, covered: str) -> None:
         """Move the timestamp of `project` to `covered`, never back."""
@@ -524,12 +524,6 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
 
 def _key(window: Mapping[str, Any]) -> tuple[Any, Any]:
     return window.get("project_id"), window.get("start_time")
-
-
-def _end_of_empty(window: Mapping[str, Any]) -> str:
-    """How far an empty window moves the state: to its end if that is long past, else nowhere ("")."""
-    end: str = window["end_time"]
-    return end if instant(end) <= now() - CLOCK_TOLERANCE else ""
 
 
 @dataclass

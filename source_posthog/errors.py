@@ -55,6 +55,7 @@ class PostHogErrorHandler(DefaultErrorHandler):
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         self.sync.log.request(stream_of(response_or_exception))
         if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
+            self.sync.answered(response_or_exception)
             return self._interpret_success(response_or_exception)
         if self._is_too_slow(response_or_exception):
             action = ResponseAction[self.too_slow]

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+import requests
+
+from source_posthog.clock import Clock
+from source_posthog.project_list import ProjectList
 from source_posthog.sync_log import SyncLog
 
 
@@ -14,6 +18,14 @@ class Sync:
 
     Attributes:
         log: counts, and the lines of progress made of them.
+        clock: the present, which is never later than PostHog's own.
+        projects: the projects that the sync covers, read once.
     """
 
     log: SyncLog = field(default_factory=SyncLog)
+    clock: Clock = field(default_factory=Clock)
+    projects: ProjectList = field(default_factory=ProjectList)
+
+    def answered(self, response: requests.Response) -> None:
+        """PostHog has just given a good answer."""
+        self.clock.answered(response)

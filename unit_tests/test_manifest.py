@@ -87,7 +87,7 @@ def test_projects_are_fetched_one_by_one_where_project_ids_are_given(requests_mo
 
 
 def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_window(posthog, monkeypatch):
-    monkeypatch.setattr("source_posthog.components.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
+    monkeypatch.setattr("source_posthog.clock.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
     posthog.get("http://posthog/api/projects/7/events/", json={"next": None, "results": []})
     partition = next(iter(stream("events", events_time_step=10).generate_partitions()))
     assert list(partition.read()) == []

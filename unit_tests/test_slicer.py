@@ -8,15 +8,15 @@ import pytest
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog import components
+from source_posthog import clock
 from source_posthog.components import EventsCartesianProductStreamSlicer, instant
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    monkeypatch.setattr(components, "now", lambda: NOW)
+def stopped_clock(monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
 def slicer(state=None, **config):
