@@ -1,8 +1,6 @@
 """The connector and PostHog in one process: the connector's HTTP requests are answered without a socket."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,7 +17,6 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
 )
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
@@ -74,19 +71,14 @@ def _phrase(status: int) -> str:
 
 def messages(state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Iterator[dict[str, Any]]:
     """The messages of `SourcePosthog().read(...)`, one by one; of events where no stream is named."""
-    # A folder for the CDK's cache of the project list, as the command has it for each sync.
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {ENV_REQUEST_CACHE_PATH: folder}):
-        read = SOURCE.read(
-            None,
-            config(URL, **options),
-            ConfiguredAirbyteCatalogSerializer.load(catalog(*streams or ["events"])),
-            [AirbyteStateMessageSerializer.load(one) for one in state or []],
-        )
-        try:
-            for message in read:
-                yield json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
-        finally:
-            read.close()
+    read = SOURCE.read(
+        None,
+        config(URL, **options),
+        ConfiguredAirbyteCatalogSerializer.load(catalog(*streams or ["events"])),
+        [AirbyteStateMessageSerializer.load(one) for one in state or []],
+    )
+    for message in read:
+        yield json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
 
 
 def sync(state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Output:

@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import event_list, row_lists
@@ -117,6 +118,7 @@ class PostHog:
         finally:
             seen.finished = time.monotonic()
         seen.status = reply.status
+        reply.headers.setdefault("Date", formatdate(self.clock(), usegmt=True))
         return reply
 
     # --- counting
