@@ -8,8 +8,8 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.types import Config
 
-from source_posthog.slicer import EventsCartesianProductStreamSlicer
 from source_posthog.declared import DeclaredWindows
+from source_posthog.slicer import EventsCartesianProductStreamSlicer
 from source_posthog.sync import Sync
 
 
