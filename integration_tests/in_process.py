@@ -25,7 +25,7 @@ from urllib3 import HTTPResponse
 
 from integration_tests.connector import Output, catalog, config
 from integration_tests.posthog_server import Event, PostHog, microseconds
-from integration_tests.posthog_server.data import EPOCH
+from integration_tests.posthog_server.values import EPOCH
 from source_posthog import SourcePosthog, components
 
 URL = "https://posthog.test"

@@ -5,21 +5,7 @@
 """
 
 from .api import PostHog
-from .data import (
-    DAY,
-    KEY,
-    SECOND,
-    Account,
-    Event,
-    EventTable,
-    Key,
-    Project,
-    account,
-    account_with,
-    event,
-    isoformat,
-    microseconds,
-)
+from .data import KEY, Account, Event, EventTable, Key, Project, account, account_with, event
 from .demo import benchmark_account, demo_account
 from .faults import (
     Fault,
@@ -48,6 +34,7 @@ from .faults import (
 from .rows import make_events, make_persons, make_rows
 from .server import PostHogServer
 from .traffic import Reply, Seen
+from .values import DAY, SECOND, isoformat, microseconds
 
 __all__ = [
     "DAY",

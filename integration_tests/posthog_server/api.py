@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import event_list, row_lists
-from .data import KEY, SECOND, Account, Key, Project, isoformat
+from .data import KEY, Account, Key, Project
 from .faults import FaultPlan
 from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error, throttle_refusal
+from .values import SECOND, isoformat
 
 SCOPES = {
     "projects": "project:read",

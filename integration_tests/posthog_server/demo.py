@@ -2,8 +2,9 @@
 
 import random
 
-from .data import DAY, SECOND, Account, Event, EventTable, Project, Row, account, random_uuid
+from .data import Account, Event, EventTable, Project, account
 from .rows import DAYS, START, make_events, make_persons, make_rows
+from .values import DAY, SECOND, Row, random_uuid
 
 BUSY, GAP, SMALL = 101, 202, 303  # ids of the demo's projects
 

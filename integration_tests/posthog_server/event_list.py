@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .data import DAY, SECOND, Event, Project, microseconds
+from .data import Event, Project
 from .traffic import Refusal, server_error
+from .values import DAY, SECOND, microseconds
 
 DEFAULT_LIMIT = 100
 HIGHEST_OFFSET = 50_000

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from .data import DAY, EPOCH, SECOND, Event, Row, cleaned, microseconds, random_uuid
+from .data import Event
+from .values import DAY, EPOCH, SECOND, Row, cleaned, microseconds, random_uuid
 
 START = microseconds("2026-01-01T00:00:00Z")  # all demo data lies in the three months from here
 DAYS = 90

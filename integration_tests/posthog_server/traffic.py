@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .data import SECOND, encode
+from .values import SECOND, encode
 
 # How PostHog names the kinds of its errors; anything else is an "invalid_request".
 _TYPES = {
