@@ -7,6 +7,7 @@
 from .api import PostHog
 from .data import KEY, Account, Event, EventTable, Key, Project, account, account_with, event
 from .demo import benchmark_account, demo_account
+from .event_rows import make_events
 from .faults import (
     Fault,
     FaultPlan,
@@ -31,7 +32,7 @@ from .faults import (
     truncated,
     wrong_key,
 )
-from .rows import make_events, make_persons, make_rows
+from .rows import make_persons, make_rows
 from .server import PostHogServer
 from .traffic import Reply, Seen
 from .values import DAY, SECOND, isoformat, microseconds
