@@ -50,7 +50,8 @@ def answers_from(posthog: PostHog) -> Iterator[None]:
 def _send(posthog: PostHog, adapter: HTTPAdapter, request: requests.PreparedRequest) -> requests.Response:
     parts = urlsplit(str(request.url))
     headers: Mapping[str, str] = {"Host": parts.netloc, **request.headers}
-    reply = posthog.handle(str(request.method), parts.path, parts.query, headers)
+    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    reply = posthog.handle(str(request.method), parts.path, parts.query, headers, body)
     if reply.reset:
         raise requests.ConnectionError("Connection reset by peer", request=request)
     raw = HTTPResponse(

@@ -1,4 +1,4 @@
-"""Rows of every list but events as PostHog writes them: with values that the real server could give, some of them odd."""
+"""Rows of every list but events as PostHog writes them, each field with a value that the real server could give."""
 
 import random
 from collections.abc import Callable
