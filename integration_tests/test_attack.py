@@ -287,7 +287,7 @@ def test_a_server_that_ignores_the_filter_by_id_is_not_believed():
     made = account_with({7: [event(START + 7) for _ in range(230)]})
     with PostHogServer(made, cap=100) as server:
         answer = server.posthog.handle
-        server.posthog.handle = lambda m, p, query, *rest: answer(m, p, query.split("&properties=")[0], *rest)
+        server.posthog.handle = lambda m, p, query, h: answer(m, p, query.split("&properties=")[0], h)
         output = read(server, events_time_step=91)
     assert output.status == 1
     assert "the filter by id was ignored" in output.errors[0]
