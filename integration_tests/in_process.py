@@ -22,7 +22,7 @@ from urllib3 import HTTPResponse
 
 from integration_tests.connector import Output, catalog, config
 from integration_tests.posthog_server import Event, PostHog, microseconds
-from integration_tests.posthog_server.data import EPOCH
+from integration_tests.posthog_server.values import EPOCH
 from source_posthog import SourcePosthog, clock
 
 URL = "https://posthog.test"
@@ -47,7 +47,8 @@ def answers_from(posthog: PostHog) -> Iterator[None]:
 def _send(posthog: PostHog, adapter: HTTPAdapter, request: requests.PreparedRequest) -> requests.Response:
     parts = urlsplit(str(request.url))
     headers: Mapping[str, str] = {"Host": parts.netloc, **request.headers}
-    reply = posthog.handle(str(request.method), parts.path, parts.query, headers)
+    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    reply = posthog.handle(str(request.method), parts.path, parts.query, headers, body)
     if reply.reset:
         raise requests.ConnectionError("Connection reset by peer", request=request)
     raw = HTTPResponse(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from .traffic import Reply, Seen, error_body, html_reply, json_reply
+from .traffic import Refusal, Reply, Seen, error_body, html_reply, json_reply
 
 KINDS = ("status", "html", "empty", "truncated", "disconnect", "reset", "stall", "drip", "rewrite", "redirect")
 
@@ -130,6 +130,17 @@ def throttled(seconds: int = 2202, *, header: bool = True, in_body: bool = True)
     """429; says how long to wait in `Retry-After`, in the sentence, in both or in neither."""
     detail = "Request was throttled." + (f" Expected available in {seconds} seconds." if in_body else "")
     return _error(429, "throttled", detail, **({"Retry_After": str(seconds)} if header else {}))
+
+
+def too_many_queries() -> dict[str, Any]:
+    """429 without Retry-After: other queries of the project are under way, or the quota of bytes read is used up."""
+    return _error(429, "throttled", "Too many queries are running right now.")
+
+
+def as_refusal(trouble: Mapping[str, Any]) -> Refusal:
+    """What ends a request with known trouble, e.g. `too_slow()`."""
+    body = trouble["body"]
+    return Refusal(trouble["status"], body["code"], body["detail"], trouble["headers"])
 
 
 def wrong_key(stream: str = "") -> dict[str, Any]:
