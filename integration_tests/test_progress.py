@@ -50,4 +50,4 @@ def test_a_long_sync_says_how_far_it_is_once_a_minute(monkeypatch):
     lines = [line for line in output.logs if "windows done" in line]
     assert 2 <= len(lines) <= posthog.count("events") / 4
     assert all("Stream events, project 7, window 2026-" in line for line in lines)
-    assert any("of 17 windows done, about" in line and line.endswith("min left") for line in lines)
+    assert any(" windows done, about" in line and line.endswith("min left") for line in lines)
