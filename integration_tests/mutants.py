@@ -91,14 +91,14 @@ MUTANTS = [
     (
         "an empty window moves the state",
         COMPONENTS,
-        'return end if instant(end) <= now() - CLOCK_TOLERANCE else ""',
+        'return end if instant(end) <= self.sync.clock.present() - CLOCK_TOLERANCE else ""',
         'return ""',
         PROOF,
     ),
     (
         "an empty window of the last day does not",
         COMPONENTS,
-        'return end if instant(end) <= now() - CLOCK_TOLERANCE else ""',
+        'return end if instant(end) <= self.sync.clock.present() - CLOCK_TOLERANCE else ""',
         "return end",
         PROOF,
     ),

@@ -55,8 +55,12 @@ class Moments:
 
     def refuse(self, stream: str) -> None:
         """Throttle `stream` for 2,000 s from now on."""
-        fault = Fault(stream=stream, when=lambda _: self.throttled.set() is None, times=None, **throttled(2000))
-        self.posthog.faults.add(fault)
+
+        def note(_: Seen) -> bool:
+            self.throttled.set()
+            return True
+
+        self.posthog.faults.add(Fault(stream=stream, when=note, times=None, **throttled(2000)))
 
 
 @pytest.fixture

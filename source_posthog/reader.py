@@ -5,10 +5,12 @@ import select
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 INTERRUPTED = 128 + 2  # what shells report for a process that ended by SIGINT (Ctrl-C) ...
 NOBODY_READS = 128 + 13  # ... and by SIGPIPE
+GRACE = 0.5  # seconds; a main thread that is writing notices by itself that nobody reads
 LONGEST_END = 2.0  # seconds; a last write can hang where the other end is alive but reads no more
 
 
@@ -27,7 +29,9 @@ class Reader:
         self._all_written = False
 
     def watch(self) -> None:
-        """Interrupt the main thread, with KeyboardInterrupt, on Ctrl-C and when nobody reads any more."""
+        """Interrupt the main thread, which this is, with KeyboardInterrupt on Ctrl-C and when nobody reads any more."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # a program's own thread: the program ends it
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell can have it ignored
             signal.signal(signal.SIGINT, self._interrupt)
         threading.Thread(target=self._wait_for_the_end, name="reader", daemon=True).start()
@@ -52,14 +56,17 @@ class Reader:
         timer.start()
 
     def _wait_for_the_end(self) -> None:
+        if sys.__stdout__ is None:
+            return
         try:
             poll = select.poll()
-            poll.register(sys.__stdout__.fileno(), 0)  # type: ignore[union-attr]  # AttributeError is caught
+            poll.register(sys.__stdout__.fileno(), 0)
         except (AttributeError, OSError, ValueError):  # no such call (Windows), or no real stdout
             return
         poll.poll()  # with no event to wait for, it returns when the other end is closed; of a file, never
+        time.sleep(GRACE)
         if self._all_written:
             return
         self.status = NOBODY_READS
         self._leave_soon()  # here too, since SIGINT can be ignored
-        signal.raise_signal(signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it from any wait

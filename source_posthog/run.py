@@ -35,16 +35,16 @@ def run() -> None:
     try:
         try:
             launch(SourcePosthog(), sys.argv[1:] or ["--help"])
-            reader.all_written()
         except AirbyteTracedException as error:
             error.emit_message()
             reader.all_written()
             sys.exit(1)
+        reader.all_written()
         return
-    except KeyboardInterrupt:
-        pass
     except BrokenPipeError:
         reader.status = NOBODY_READS
+    except KeyboardInterrupt:
+        pass
     reader.leave()  # only here: with the exception the sync was let go of, and has closed its queue
 
 
