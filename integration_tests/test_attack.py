@@ -316,7 +316,7 @@ def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(stream, ch
         assert server.posthog.count(stream) <= 2
     assert output.status == 1
     assert "does not lead on" in output.errors[0]
-    assert f"/api/projects/7/{stream} " in output.errors[0]
+    assert f"/api/projects/7/{stream}" in output.errors[0]
 
 
 def test_short_and_empty_pages_of_persons_are_not_the_end():
