@@ -20,7 +20,7 @@ from integration_tests.posthog_server import (
     throttled,
     wrong_key,
 )
-from source_posthog.check import warn_of_plain_http
+from source_posthog.cautions import warn_of_plain_http
 
 SECRET = "phx_a_key_that_must_not_be_seen"
 
