@@ -36,6 +36,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import instant, iso, offset, page, rows, unusable
 from source_posthog.sync import Sync
+from source_posthog.validation import EARLIEST
 
 logger = logging.getLogger("airbyte")
 
@@ -450,7 +451,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         if self.config.get("start_date"):
             starts.append(instant(self.config["start_date"]))
         if cursor := self._cursor_of(project):
-            starts.append(instant(cursor) - timedelta(hours=self.config.get("events_lookback_hours", 1)))
+            starts.append(max(instant(cursor), EARLIEST) - timedelta(hours=self.config.get("events_lookback_hours", 1)))
         return max(starts)
 
     # --- what the engine and the retriever report, from many threads

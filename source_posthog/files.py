@@ -168,7 +168,7 @@ def _opened(kind: str, path: str) -> Iterator[TextIO]:
         reason = "is not JSON"
     except _Unexpected:
         reason = "is JSON, but of another kind"
-    raise _problem(f"The {kind} file {path} {reason}. Expected is {EXPECTED[kind]}.")
+    raise _problem(f"The {kind} file {path} {reason}. Expected: {EXPECTED[kind]}.")
 
 
 def _problem(message: str) -> AirbyteTracedException:
