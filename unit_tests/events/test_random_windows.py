@@ -33,7 +33,7 @@ WINDOWS = int(os.environ.get("WINDOWS", "10000"))
 A_BLOCK = 250
 
 LENGTHS = (US, 2 * US, SECOND, MINUTE, MINUTE + US, HOUR, DAY, DAY + US, 2 * DAY, 7 * DAY, 30 * DAY, 91 * DAY)
-CAPS = (100, 100, 100, 100, 100, 117, 250, LIMIT, 20_000)
+CAPS = (*(100,) * 14, 117, 117, 250, 250, LIMIT, 20_000)
 WIDTHS = (0, 0, 1, 9, 10**6, 59 * 10**6, 300 * 10**6, 3600 * 10**6, 86400 * 10**6, 40 * 86400 * 10**6)
 TOO_LONG = (None, None, None, None, None, 20 * DAY, 3 * DAY, DAY, 7 * HOUR)
 
@@ -47,7 +47,7 @@ def random_events(rng: random.Random, start: int, end: int, page: int) -> list[E
         anchor = rng.choice((start, end - 1, rng.randrange(start, end))) + rng.choice((-1, 0, 1))
         number = rng.choice((1, 3, 48, 49, 50, 51, page // 2 - 1, page // 2, page - 1, page, page + 1, 2 * page + 3))
         width, direction = rng.choice(WIDTHS), rng.choice((-1, 1))
-        alike = rng.choices((0, 1, 2, 11), (50, 5, 5, 1))[0]
+        alike = rng.choices((0, 1, 2, 11 if page < 120 else 3), (60, 5, 5, 1))[0]
         for id in islice(names, number):
             at = anchor + direction * (rng.randrange(width) if width else 0)
             events.append(Event(id[: 32 - alike] + "a" * alike, at))
