@@ -1,10 +1,9 @@
 """What the tests of the core share: instants, events, and the embedded server's events list without HTTP."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from integration_tests.posthog_server import Event, EventTable, Project, isoformat
 from integration_tests.posthog_server import event_list as server
@@ -19,9 +18,6 @@ MONTH = 30 * DAY
 LIMIT = 1000  # rows a page that the connector asks for
 LATER = 4_102_444_800_000_000  # the embedded server's clock, the year 2100: it shows all of its events
 
-_digits = random.Random(0)
-IDS = [f"{_digits.getrandbits(128):032x}" for _ in range(20_000)]
-
 
 def us(at: datetime) -> int:
     """`at` in the embedded server's unit, microseconds since the epoch."""
@@ -33,23 +29,21 @@ def text(at: datetime) -> str:
     return isoformat(us(at))
 
 
-def ids(number: int, rng: random.Random, alike: int = 0) -> list[str]:
-    """`number` ids of which the last `alike` digits are the same."""
-    first = rng.randrange(len(IDS) - number)
-    return [one[: 32 - alike] + "a" * alike for one in IDS[first : first + number]]
+def ids(number: int, seed: str, alike: int = 0) -> list[str]:
+    """`number` ids of 32 hex digits, others for each seed, of which the last `alike` digits are the same."""
+    rng = random.Random(seed)
+    return [f"{rng.getrandbits(128):032x}"[: 32 - alike] + "a" * alike for _ in range(number)]
 
 
 def ties(number: int, at: datetime, alike: int = 0) -> list[Event]:
     """Events of one instant."""
-    rng = random.Random(f"{number} {at} {alike}")
-    return [Event(id, us(at)) for id in ids(number, rng, alike)]
+    return [Event(id, us(at)) for id in ids(number, f"ties {number} {at}", alike)]
 
 
 def spread(number: int, start: datetime, end: datetime) -> list[Event]:
     """Events at even distances in [start, end), the first at `start`."""
-    rng = random.Random(f"{number} {start}")
     low, length = us(start), us(end) - us(start)
-    names = ids(number, rng) if number < len(IDS) else [f"{place:032x}" for place in range(number)]
+    names = ids(number, f"spread {number} {start} {end}")
     return [Event(id, low + length * place // number) for place, id in enumerate(names)]
 
 
@@ -81,7 +75,7 @@ class EventsList:
     def ask(self, query: Query) -> Page:
         self.requests += 1
         length = query.end - query.start
-        if self.longest and length > self.longest:
+        if self.longest is not None and length > self.longest:
             raise TooSlow
         if self.requests <= self.spell[0] and length > self.spell[1]:
             raise TooSlow
@@ -121,7 +115,7 @@ def ids_due(events: Iterable[Event], start: datetime, end: datetime) -> list[str
     return sorted({one.id for one in events if low <= one.at < high})
 
 
-def scripted(*pages: Page) -> Any:
+def scripted(*pages: Page) -> Callable[[Query], Page]:
     """An `ask` that gives `pages` one after the other, whatever the question."""
     given = iter(pages)
     return lambda query: next(given)

@@ -17,7 +17,6 @@ from source_posthog.events.reading import Reach
 from unit_tests.events.support import (
     DAY,
     HOUR,
-    IDS,
     LIMIT,
     MINUTE,
     SECOND,
@@ -25,6 +24,7 @@ from unit_tests.events.support import (
     US,
     EventsList,
     batches,
+    ids,
     ids_due,
     us,
 )
@@ -32,6 +32,7 @@ from unit_tests.events.support import (
 WINDOWS = int(os.environ.get("WINDOWS", "10000"))
 A_BLOCK = 250
 
+IDS = ids(20_000, "random windows")
 LENGTHS = (US, 2 * US, SECOND, MINUTE, MINUTE + US, HOUR, DAY, DAY + US, 2 * DAY, 7 * DAY, 30 * DAY, 91 * DAY)
 CAPS = (*(100,) * 14, 117, 117, 250, 250, LIMIT, 20_000)
 WIDTHS = (0, 0, 1, 9, 10**6, 59 * 10**6, 300 * 10**6, 3600 * 10**6, 86400 * 10**6, 40 * 86400 * 10**6)
