@@ -179,24 +179,38 @@ class Ledger:
         if track is None:  # a window that was not planned here stands for itself
             track = Track(start, end, settled=end)
         track.cover(start, end, newest, rows)
-        known = self.timestamp(project)
-        if track.mark is None or (known is not None and track.mark[0] <= instant(known)):
+        known, entry = self.timestamp(project), self._state.get(project, {})
+        moves = track.mark is not None and (known is None or track.mark[0] > instant(known))
+        if track.mark and moves:
+            entry = {**entry, self._key: track.mark[1]}
+        if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
+            entry = {**entry, "since": iso(track.since)}
+        if entry == self._state.get(project, {}):
             return False
-        entry = {**self._state.get(project, {}), self._key: track.mark[1]}
-        self._state[project] = {**entry, "since": iso(track.since)} if track.since else entry
+        self._state[project] = entry
         return True
 
-    def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """What is left of [start, end) at its beginning: empty where all of it is emitted."""
+    def planned(self, project: str) -> tuple[datetime, datetime] | None:
+        """The range that was planned for `project`, without its backfill; None where there is none."""
         track = self._tracks.get(project)
-        return (max(start, min(track.read_to, end)) if track else start), end
+        return (track.start, track.end) if track else None
 
-    def may_read_on(self, project: str, start: datetime, most: int) -> bool:
-        """Whether a window that begins at `start` may emit more now.
+    def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """What is left of [start, end) once what is already emitted at its beginning is taken off."""
+        track = self._tracks.get(project)
+        if track is None or start < track.start:
+            return start, end
+        return max(start, min(track.read_to, end)), end
 
-        The oldest window of a project always may; a later one while fewer than `most` rows are emitted that no state
-        covers yet, since a stop loses all of those.
+    def may_read_on(self, project: str, start: datetime, end: datetime, most: int) -> bool:
+        """Whether the window [start, end) may emit more now, since a stop loses what no state covers.
+
+        The oldest window of a project always may, and the newest of its backfill; a later one may while fewer than
+        `most` rows are emitted that no state covers, a further one of the backfill may not.
         """
+        backfill = self._backfills.get(project)
+        if backfill and end <= backfill.end:
+            return end >= backfill.read_from
         track = self._tracks.get(project)
         return track is None or start <= track.read_to or track.rows_ahead < most
 

@@ -4,7 +4,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TypeVar
+
+from source_posthog.events.instants import instant
+from source_posthog.events.ledger import Ledger
 
 T = TypeVar("T")
 Range = tuple[datetime, datetime]
@@ -36,6 +40,33 @@ class Plan:
             return self.start
         begin = timestamp - self.lookback
         return begin if self.start is None else max(self.start, begin)
+
+
+def lay_out(ledger: Ledger, project: str, plan: Plan, *, keep_since: bool = True) -> Iterator[Range]:
+    """Plan the reading of `project` in `ledger`, and give its windows in the order in which to read them.
+
+    From the state's timestamp on (less the lookback), or from the start where there is none. Where start_date was moved
+    before what the state covers, the range between is read as well, newest window first, so that `since` can follow.
+
+    `keep_since`: write into the state where the covered range begins. An entry that does not say (of an earlier
+    version) is taken to begin at the start.
+    """
+    text, since = ledger.timestamp(project), ledger.since(project) if keep_since else None
+    timestamp = instant(text) if text else None
+    start = plan.start_of(timestamp)
+    if start is None:
+        return iter(())
+    begins = None  # where the covered range begins as of now, if that changes
+    backfill: Iterator[Range] = iter(())
+    if keep_since and plan.start is not None:
+        if since is None or timestamp is None or plan.start > timestamp:
+            begins = plan.start
+        elif plan.start < since:
+            start = max(start, since)
+            ledger.plan_backfill(project, plan.start, since)
+            backfill = reversed(list(cut(plan.start, since, plan.step)))
+    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins)
+    return chain(cut(start, plan.end, plan.step), backfill)
 
 
 def cut(start: datetime, end: datetime, step: timedelta) -> Iterator[Range]:
