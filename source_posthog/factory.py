@@ -8,7 +8,8 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
 from airbyte_cdk.sources.types import Config
 
-from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.declared import DeclaredWindows
+from source_posthog.slicer import EventsCartesianProductStreamSlicer
 from source_posthog.sync import Sync
 
 
@@ -30,7 +31,7 @@ class ComponentFactory(ModelToComponentFactory):
         self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config
     ) -> Cursor:
         if isinstance(stream_slicer, EventsCartesianProductStreamSlicer):
-            cursor_field = cast(DatetimeBasedCursor, model.incremental_sync).cursor_field
-            stream_slicer.bind(str(model.name), cursor_field, self._connector_state_manager, self._message_repository)
+            declared = DeclaredWindows(cast(DatetimeBasedCursor, model.incremental_sync).dict(), config)
+            stream_slicer.bind(str(model.name), declared, self._connector_state_manager, self._message_repository)
             return stream_slicer
         return super()._build_concurrent_cursor(model, stream_slicer, config)

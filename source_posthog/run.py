@@ -7,6 +7,7 @@ from contextlib import suppress
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog.reader import NOBODY_READS, Reader
 from source_posthog.source import SourcePosthog
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -25,14 +26,26 @@ def share_freed_memory() -> None:
 def run() -> None:
     """Run the connector on the command line's arguments.
 
-    Exits with status 1 after an Airbyte trace message that says, in a sentence, what is wrong.
+    Exits with status 1 after an Airbyte trace message that says, in a sentence, what is wrong; without a word with
+    status 130 after Ctrl-C, and with 141 when nobody reads its output any more.
     """
     share_freed_memory()
+    reader = Reader()
+    reader.watch()
     try:
-        launch(SourcePosthog(), sys.argv[1:] or ["--help"])
-    except AirbyteTracedException as error:
-        error.emit_message()
-        sys.exit(1)
+        try:
+            launch(SourcePosthog(), sys.argv[1:] or ["--help"])
+        except AirbyteTracedException as error:
+            error.emit_message()
+            reader.all_written()
+            sys.exit(1)
+        reader.all_written()
+        return
+    except BrokenPipeError:
+        reader.status = NOBODY_READS
+    except KeyboardInterrupt:
+        pass
+    reader.leave()  # only here: with the exception the sync was let go of, and has closed its queue
 
 
 if __name__ == "__main__":

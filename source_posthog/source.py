@@ -1,13 +1,13 @@
 """The connector as the CDK and Python programs see it."""
 
+import copy
 import logging
-import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
@@ -17,23 +17,32 @@ from airbyte_cdk.models import (
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     FailureType,
+    Level,
     Status,
+    SyncMode,
     Type,
 )
+from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import ConcurrencyLevel
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+from airbyte_cdk.sources.message import InMemoryMessageRepository
+from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
-from airbyte_cdk.utils.constants import ENV_REQUEST_CACHE_PATH
 
-from source_posthog.answers import iso
+from source_posthog import clock
 from source_posthog.check import check_access, list_projects, warn_of_plain_http
-from source_posthog.components import now
+from source_posthog.declared import with_defaults
+from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_file
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import require_valid
+from source_posthog.workers import Output, Workers
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
 
@@ -52,14 +61,10 @@ class SourcePosthog(YamlDeclarativeSource):
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
         super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
-        self._cache: TemporaryDirectory[str] | None = None
+        self._catalog = catalog
+        self._state = state
         self._sync = Sync()
-        self._constructor = ComponentFactory(
-            self._sync,
-            message_repository=self._message_repository,
-            connector_state_manager=self._connector_state_manager,
-            configured_catalog=catalog,
-        )
+        self._output = Output()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """`config`, once it is known to be valid.
@@ -75,39 +80,25 @@ class SourcePosthog(YamlDeclarativeSource):
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
-            source, logger = self._built_with(config), logger or self.logger
+            source, logger = self._for_sync(self.configure(config, "")), logger or self.logger
             warn_of_plain_http(source._config["base_url"], logger)
             # One row of each stream is enough to see whether the key may read it.
-            a_minute_ago = iso(now() - timedelta(minutes=1))
-            probe = SourcePosthog(config={**source._config, "_page_size": 1, "start_date": a_minute_ago})
-            return check_access(source.streams(source._config), probe.streams(probe._config), logger)
+            a_minute_ago = iso(clock.now() - timedelta(minutes=1))
+            probe = source._for_sync({**source._config, "_page_size": 1, "start_date": a_minute_ago}, sync=source._sync)
+            source._sync.is_check = True
+            return check_access(source._built(), probe._built(), logger)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
+        except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours
+            sentence = f"The connection could not be checked, because of an unexpected {type(error).__name__}: {error}"
+            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
-        source = self if config == self._config else self._built_with(config)
-        with source._own_cache():
-            return super(SourcePosthog, source).streams(source._config)
-
-    @contextmanager
-    def _own_cache(self) -> Iterator[None]:
-        """Let the CDK cache the list of projects for this source alone.
-
-        Left to itself it takes memory that all sources of the process share, and a later source would read the projects
-        of an earlier one.
-        """
-        self._cache = self._cache or TemporaryDirectory(prefix="source-posthog-", ignore_cleanup_errors=True)
-        before = os.environ.get(ENV_REQUEST_CACHE_PATH)
-        os.environ[ENV_REQUEST_CACHE_PATH] = self._cache.name
-        try:
-            yield
-        finally:
-            os.environ.pop(ENV_REQUEST_CACHE_PATH)
-            if before is not None:
-                os.environ[ENV_REQUEST_CACHE_PATH] = before
+        """All streams, as a sync of their own: the projects are read anew, once for all of them."""
+        return self._for_sync(self.configure(config, ""), self._catalog, self._state)._built()
 
     def read(
         self,
@@ -116,23 +107,83 @@ class SourcePosthog(YamlDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        source = self._built_with(config, catalog, state)
-        logger = logger or self.logger
-        streams = source.streams(source._config)
-        _require_known(catalog, streams)
+        """The messages of one sync. It ends when whoever iterates stops, in whatever way."""
+        source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
+        _require_known(catalog, source._names())
         warn_of_plain_http(source._config["base_url"], logger)
-        # All streams need the projects. Once read here they are asked for no more: the CDK caches a parent's answers.
+        selected = {stream.stream.name for stream in catalog.streams}
+        streams = source._built(selected | {"projects"})
+        # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
-        messages = super(SourcePosthog, source).read(logger, source._config, catalog, state)
-        return _watched(messages, logger, source._sync.log)
+        yield from _watched(
+            source._messages([one for one in streams if one.name in selected]), logger, source._sync.log
+        )
 
-    def _built_with(
+    def _migrate_and_transform_config(
+        self, config_path: str | None, config: Mapping[str, Any] | None
+    ) -> Mapping[str, Any] | None:
+        """`config` with a value for each option that has a default in the spec, so that it stands nowhere else."""
+        if config:
+            config = with_defaults(config, self.resolved_manifest["spec"]["connection_specification"])
+        return super()._migrate_and_transform_config(config_path, config)
+
+    # --- one sync
+
+    def _for_sync(
         self,
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog | None = None,
         state: list[AirbyteStateMessage] | None = None,
+        sync: Sync | None = None,
     ) -> "SourcePosthog":
-        return SourcePosthog(catalog, self.configure(config, ""), state)
+        """This source for one sync: it has the manifest, which is costly to resolve, in common with this one, and
+        nothing else, so that syncs of one source do not mix."""
+        source = copy.copy(self)
+        source._sync = sync or Sync()
+        source._output = Output()
+        source._connector_state_manager = _state_manager(state, catalog)
+        source._message_repository = ConcurrentMessageRepository(source._output, InMemoryMessageRepository(Level.INFO))
+        source._constructor = ComponentFactory(
+            source._sync,
+            message_repository=source._message_repository,
+            connector_state_manager=source._connector_state_manager,
+            configured_catalog=catalog,
+        )
+        source._config = source._config_for_validation = dict(self._migrate_and_transform_config(None, config) or {})
+        return source
+
+    def _names(self) -> list[str]:
+        return [stream["name"] for stream in self.resolved_manifest["streams"]]
+
+    def _built(self, names: set[str] | None = None) -> list[AbstractStream]:
+        """The streams with these names, or all, with their components."""
+        source = copy.copy(self)
+        streams = [one for one in self.resolved_manifest["streams"] if names is None or one["name"] in names]
+        source._source_config = {**self.resolved_manifest, "streams": streams}
+        return super(SourcePosthog, source).streams(self._config)
+
+    def _messages(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
+        """What the CDK's engine makes of `streams`, read by threads that end with it."""
+        level = self._constructor.create_component(
+            ConcurrencyLevel, self.resolved_manifest["concurrency_level"], self._config
+        ).get_concurrency_level()
+        workers = Workers(level)
+        engine = ConcurrentSource(
+            # Annotated as a ThreadPoolExecutor, but used as any executor.
+            threadpool=ThreadPoolManager(cast(ThreadPoolExecutor, workers), self.logger),
+            logger=self.logger,
+            slice_logger=self._slice_logger,
+            queue=self._output,
+            message_repository=self._message_repository,
+            initial_number_partitions_to_generate=max(level // 2, 1),
+        )
+        try:
+            if streams:  # without any the engine would never end
+                yield from engine.read(streams)
+        finally:
+            if not sys.is_finalizing():  # then the threads stand still, perhaps with a lock that is needed here
+                workers.shutdown(wait=False, cancel_futures=True)
+                self._output.abandon()
 
     # The CDK's own readers of files answer with a traceback.
 
@@ -170,8 +221,18 @@ def _without_secrets(message: AirbyteMessage) -> AirbyteMessage:
     return message
 
 
-def _require_known(catalog: ConfiguredAirbyteCatalog, streams: list[AbstractStream]) -> None:
-    known = [stream.name for stream in streams]
+def _state_manager(
+    state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
+) -> ConnectorStateManager:
+    """The state to go on from: none for a stream that the catalog wants to be read in full."""
+    manager = ConnectorStateManager(state or [])
+    for stream in catalog.streams if catalog else []:
+        if stream.sync_mode == SyncMode.full_refresh:
+            manager.update_state_for_stream(stream.stream.name, stream.stream.namespace, {})
+    return manager
+
+
+def _require_known(catalog: ConfiguredAirbyteCatalog, known: list[str]) -> None:
     unknown = sorted({stream.stream.name for stream in catalog.streams} - set(known))
     if unknown:
         raise AirbyteTracedException(

@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass, field
 
+import requests
+
+from source_posthog.answers import Answers
+from source_posthog.clock import Clock
+from source_posthog.gone import GoneProjects
+from source_posthog.health import Health
+from source_posthog.project_list import ProjectList
 from source_posthog.sync_log import SyncLog
 
 
@@ -14,6 +21,23 @@ class Sync:
 
     Attributes:
         log: counts, and the lines of progress made of them.
+        answers: the answers' bodies.
+        clock: the present, which is never later than PostHog's own.
+        gone: the projects that are there no more.
+        health: whether PostHog still gives usable answers.
+        projects: the projects that the sync covers, read once.
+        is_check: somebody waits for the result of `check`.
     """
 
     log: SyncLog = field(default_factory=SyncLog)
+    answers: Answers = field(default_factory=Answers)
+    clock: Clock = field(default_factory=Clock)
+    gone: GoneProjects = field(default_factory=GoneProjects)
+    health: Health = field(default_factory=Health)
+    projects: ProjectList = field(default_factory=ProjectList)
+    is_check: bool = False
+
+    def answered(self, stream: str, response: requests.Response) -> None:
+        """PostHog has just given a good answer for `stream`."""
+        self.health.answered(stream)
+        self.clock.answered(response)

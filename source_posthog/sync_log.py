@@ -2,20 +2,17 @@
 
 import logging
 import threading
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
+
+from source_posthog import clock
 
 logger = logging.getLogger("airbyte")
 
 SECONDS_BETWEEN_LINES = 60
+SECONDS_WORTH_A_LINE = 30  # of waiting for our own request budget
 REQUESTS_AN_HOUR = 1140  # what the budget in the manifest leaves for events on PostHog's cloud
-
-
-def clock() -> float:
-    """Seconds of a clock that never jumps. Tests replace it."""
-    return time.monotonic()
 
 
 class SyncLog:
@@ -25,10 +22,12 @@ class SyncLog:
         self._lock = threading.Lock()
         self.requests: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
-        self.waited: Counter[str] = Counter()  # whole seconds
+        self.waited: dict[str, float] = defaultdict(float)  # seconds
+        self._waits_end: dict[str, float] = defaultdict(float)  # by stream, when the last of its waits ends
         self.records: Counter[str] = Counter()
         self.windows = self.windows_done = self.events = 0
-        self._begun = self._last_line = clock()
+        self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
+        self._begun = self._last_line = clock.seconds()
 
     def request(self, stream: str) -> None:
         with self._lock:
@@ -38,15 +37,37 @@ class SyncLog:
         """A request of `stream` is going to be sent again after `seconds`."""
         with self._lock:
             self.retries[stream] += 1
-            self.waited[stream] += round(seconds)
+            self._wait(stream, seconds)
 
-    def page(self, window: Mapping[str, Any], events: int, is_cloud: bool) -> None:
-        """A page of `events` events of `window` was read. Says how far the stream is, at most once a minute."""
+    def budget(self, stream: str, seconds: float) -> None:
+        """A request of `stream` waits for `seconds`, since more of them would meet PostHog's throttles."""
+        with self._lock:
+            is_news = clock.seconds() + seconds - self._waits_end[stream] > SECONDS_WORTH_A_LINE
+            self._wait(stream, seconds)
+        if is_news and seconds > SECONDS_WORTH_A_LINE:
+            logger.info(
+                f"Stream {stream}: waits {round(seconds)} s, since the requests that PostHog's cloud allows in a "
+                "minute or an hour are used up"
+            )
+
+    def _wait(self, stream: str, seconds: float) -> None:
+        """Count the part of the wait in which no other request of `stream` is waiting: workers wait side by side."""
+        now = clock.seconds()
+        end = now + seconds
+        self.waited[stream] += max(0.0, end - max(now, self._waits_end[stream]))
+        self._waits_end[stream] = max(end, self._waits_end[stream])
+
+    def page(self, window: Mapping[str, Any], events: int, is_cloud: bool, share: float = 0.0) -> None:
+        """A page of `events` events of `window` was read, and so `share` (0 to 1) of the window's time.
+
+        Says how far the stream is, at most once a minute.
+        """
         with self._lock:
             self.events += events
-            if clock() - self._last_line < SECONDS_BETWEEN_LINES:
+            self._shares[_key(window)] = share
+            if clock.seconds() - self._last_line < SECONDS_BETWEEN_LINES:
                 return
-            self._last_line = clock()
+            self._last_line = clock.seconds()
             span = f"{window['start_time']} to {window['end_time']}"
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
@@ -55,11 +76,17 @@ class SyncLog:
             )
         logger.info(line)
 
+    def window_done(self, window: Mapping[str, Any]) -> None:
+        with self._lock:
+            self.windows_done += 1
+            self._shares.pop(_key(window), None)
+
     def _left(self, is_cloud: bool) -> str:
-        if not self.windows_done:
+        done = self.windows_done + sum(self._shares.values())
+        if not done:
             return ""
-        share = (self.windows - self.windows_done) / self.windows_done
-        seconds = (clock() - self._begun) * share
+        share = max(0.0, self.windows - done) / done
+        seconds = (clock.seconds() - self._begun) * share
         if is_cloud:
             seconds = max(seconds, self.requests["events"] * share * 3600 / REQUESTS_AN_HOUR)
         return f", about {max(1, round(seconds / 60))} min left"
@@ -67,5 +94,9 @@ class SyncLog:
     def closing_line(self, stream: str) -> str:
         return (
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests, "
-            f"{self.retries[stream]} of them again, {self.waited[stream]} s waited"
+            f"{self.retries[stream]} of them again, {round(self.waited[stream])} s waited"
         )
+
+
+def _key(window: Mapping[str, Any]) -> tuple[Any, Any]:
+    return window["project_id"], window["start_time"]

@@ -8,7 +8,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from source_posthog.answers import instant
+from source_posthog.events.instants import instant
 
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))

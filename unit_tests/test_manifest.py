@@ -33,7 +33,7 @@ def read(name, **config):
 
 @pytest.fixture
 def posthog(requests_mock):
-    requests_mock.get("http://posthog/api/projects/", json=rows([7]))
+    requests_mock.get("http://posthog/api/projects", json=rows([7]))
     return requests_mock
 
 
@@ -60,7 +60,7 @@ def test_only_events_are_incremental_and_by_their_timestamp():
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_asks_each_project_for_its_list(posthog, name):
-    posthog.get(f"http://posthog/api/projects/7/{name}/", json=rows([1, 2]))
+    posthog.get(f"http://posthog/api/projects/7/{name}", json=rows([1, 2]))
     assert read(name) == [{"id": 1, "project_id": 7}, {"id": 2, "project_id": 7}]
     assert posthog.last_request.qs == STREAMS[name]
     assert posthog.last_request.headers["Authorization"] == f"Bearer {CONFIG['api_key']}"
@@ -69,7 +69,7 @@ def test_a_stream_asks_each_project_for_its_list(posthog, name):
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_follows_the_offset_of_next_and_not_its_host(posthog, name):
     following = f"https://elsewhere.example.com/x/{name}/?limit=5&offset=5"
-    posthog.get(f"http://posthog/api/projects/7/{name}/", [{"json": rows([1], following)}, {"json": rows([2])}])
+    posthog.get(f"http://posthog/api/projects/7/{name}", [{"json": rows([1], following)}, {"json": rows([2])}])
     assert [row["id"] for row in read(name)] == [1, 2]
     assert posthog.last_request.qs["offset"] == ["5"]
     assert {request.hostname for request in posthog.request_history} == {"posthog"}
@@ -87,7 +87,7 @@ def test_projects_are_fetched_one_by_one_where_project_ids_are_given(requests_mo
 
 
 def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_window(posthog, monkeypatch):
-    monkeypatch.setattr("source_posthog.components.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
+    monkeypatch.setattr("source_posthog.clock.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
     posthog.get("http://posthog/api/projects/7/events/", json={"next": None, "results": []})
     partition = next(iter(stream("events", events_time_step=10).generate_partitions()))
     assert list(partition.read()) == []
@@ -105,12 +105,12 @@ def test_slashes_at_the_end_of_base_url_make_no_difference(posthog, base_url):
 
 
 def test_base_url_can_have_a_path(requests_mock):
-    requests_mock.get("http://host/ph/api/projects/", json=rows([7]))
+    requests_mock.get("http://host/ph/api/projects", json=rows([7]))
     assert [row["id"] for row in read("projects", base_url="http://host/ph/")] == [7]
 
 
 def test_base_url_is_the_us_cloud_where_none_is_given(requests_mock):
-    requests_mock.get("https://app.posthog.com/api/projects/", json=rows([7]))
+    requests_mock.get("https://app.posthog.com/api/projects", json=rows([7]))
     config = {key: value for key, value in CONFIG.items() if key != "base_url"}
     projects = next(one for one in SourcePosthog().streams(config) if one.name == "projects")
     assert [record["id"] for part in projects.generate_partitions() for record in part.read()] == [7]

@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from source_posthog.answers import instant, iso
 from source_posthog.components import EventsSimpleRetriever
+from source_posthog.events.instants import instant, iso
 
 SLICE = {"project_id": 7, "start_time": "2026-01-01T00:00:00.000000Z", "end_time": "2026-01-31T00:00:00.000000Z"}
 

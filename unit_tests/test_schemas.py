@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.connector import catalog, config, run
-from source_posthog.answers import instant
+from source_posthog.events.instants import instant
 from source_posthog.source import MANIFEST
 
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in MANIFEST.with_name("schemas").glob("*.json")}
@@ -168,8 +168,8 @@ def posthog(requests_mock: Any) -> Any:
 
     rows["projects"] = [{"id": 7}]
     for stream in SCHEMAS:
-        path = "" if stream == "projects" else f"7/{stream}/"
-        requests_mock.get(f"{URL}/api/projects/{path}", json=answer(stream))
+        path = {"projects": "", "events": "/7/events/"}.get(stream, f"/7/{stream}")
+        requests_mock.get(f"{URL}/api/projects{path}", json=answer(stream))
     return rows
 
 

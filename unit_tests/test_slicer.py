@@ -8,15 +8,16 @@ import pytest
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog import components
-from source_posthog.components import EventsCartesianProductStreamSlicer, instant
+from source_posthog import clock as clock_of_ours
+from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.events.instants import instant
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    monkeypatch.setattr(components, "now", lambda: NOW)
+    monkeypatch.setattr(clock_of_ours, "now", lambda: NOW)
 
 
 def slicer(state=None, **config):

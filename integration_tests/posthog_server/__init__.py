@@ -5,27 +5,15 @@
 """
 
 from .api import PostHog
-from .data import (
-    DAY,
-    KEY,
-    SECOND,
-    Account,
-    Event,
-    EventTable,
-    Key,
-    Project,
-    account,
-    account_with,
-    event,
-    isoformat,
-    microseconds,
-)
+from .data import KEY, Account, Event, EventTable, Key, Project, account, account_with, event
 from .demo import benchmark_account, demo_account
+from .event_rows import make_events
 from .faults import (
     Fault,
     FaultPlan,
     busy,
     disconnect,
+    drip,
     empty,
     estimated_too_slow,
     html,
@@ -41,13 +29,15 @@ from .faults import (
     server_error,
     stall,
     throttled,
+    too_many_queries,
     too_slow,
     truncated,
     wrong_key,
 )
-from .rows import make_events, make_persons, make_rows
+from .rows import make_persons, make_rows
 from .server import PostHogServer
 from .traffic import Reply, Seen
+from .values import DAY, SECOND, isoformat, microseconds
 
 __all__ = [
     "DAY",
@@ -70,6 +60,7 @@ __all__ = [
     "busy",
     "demo_account",
     "disconnect",
+    "drip",
     "empty",
     "estimated_too_slow",
     "event",
@@ -91,6 +82,7 @@ __all__ = [
     "server_error",
     "stall",
     "throttled",
+    "too_many_queries",
     "too_slow",
     "truncated",
     "wrong_key",

@@ -7,10 +7,11 @@ import threading
 import time
 from contextlib import suppress
 
-from .data import DAY, KEY, SECOND
+from .data import KEY
 from .demo import benchmark_account, demo_account
 from .rows import START
 from .server import PostHogServer
+from .values import DAY, SECOND
 
 
 def main() -> None:

@@ -1,19 +1,26 @@
 """PostHog's REST API as a function: a request goes in, a reply comes out. The sockets are in `server.py`."""
 
-import math
+import json
 import random
 import re
 import threading
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timezone
+from email.utils import formatdate
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from . import event_list, row_lists
-from .data import KEY, SECOND, Account, Key, Project, isoformat
-from .faults import FaultPlan
-from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error, throttle_refusal
+from . import event_list, event_query, row_lists
+from .data import KEY, Account, Key, Project
+from .faults import FaultPlan, as_refusal, estimated_too_slow, out_of_memory, too_many_queries, too_slow
+from .options import Options
+from .selection import Selection
+from .throttles import Throttles, Turns
+from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error
+from .values import SECOND, isoformat
 
 SCOPES = {
     "projects": "project:read",
@@ -21,80 +28,60 @@ SCOPES = {
     "feature_flags": "feature_flag:read",
     "persons": "person:read",
     "events": "query:read",
+    "query": "query:read",
     "annotations": "annotation:read",
     "insights": "insight:read",
 }
 
-EVENT_LISTS_AT_ONCE = 2  # of one project
+# Of one project.
+EVENT_LISTS_AT_ONCE = 2
+QUERIES_AT_ONCE = 3
 
-# Throttles of the cloud: which streams share a bucket, and its limits as (requests, seconds).
-_BUCKETS = {"events": "queries", "insights": "queries", "persons": "persons"}
-_LIMITS = {
-    "queries": ((240, 60), (1200, 3600)),
-    "persons": ((240, 60),),
-    "other": ((480, 60), (4800, 3600)),
-}
+TOO_MUCH = {504: too_slow, 512: estimated_too_slow, 513: out_of_memory}  # what is said above a number of rows
 
 _PATH = re.compile(r"/api/projects(?:/([^/]+)(?:/([^/]+))?)?/?")
 
-Query = str | Mapping[str, str | list[str]] | Iterable[tuple[str, str]]
+UrlQuery = str | Mapping[str, str | list[str]] | Iterable[tuple[str, str]]
 
 
-class PostHog:
-    """The API of one account.
+@dataclass(eq=False, repr=False)
+class PostHog(Options):
+    """The API of one account, with the options of `Options`.
 
     Attributes:
         account: what there is to read; tests may change it at any time.
-        cap: the most events that one page gives.
-        page_delay: seconds that each answer takes; an event list holds its place among the two at once meanwhile.
-        cloud_throttles: refuse with 429 as the cloud does.
-        public_host: the host, or scheme and host, in `next` where a proxy hides the one that was asked.
-        path_prefix: a path that the API is under, e.g. "/posthog". A proxy takes it off, so `next` is without it.
-        third_list_wait: seconds that a third event list of one project waits for its turn.
-        offset_penalty: seconds that an event list with an offset takes longer.
-        clock: seconds since the epoch; tests may stop it.
         faults: the trouble to make, see `faults.py`.
         requests: all requests since the last reset, in the order of their arrival.
-        max_event_lists_at_once: per project, the most event lists under way at one time, waiting ones included.
+        max_event_lists_at_once, max_queries_at_once: per project, the most under way at one time, waiting included.
     """
 
-    def __init__(
-        self,
-        account: Account,
-        *,
-        cap: int = 1000,
-        page_delay: float = 0.0,
-        cloud_throttles: bool = False,
-        public_host: str = "",
-        path_prefix: str = "",
-        third_list_wait: float = 30.0,
-        offset_penalty: float = 1.0,
-        clock: Callable[[], float] = time.time,
-        seed: int = 0,
-    ) -> None:
-        self.account = account
-        self.cap = cap
-        self.page_delay = page_delay
-        self.cloud_throttles = cloud_throttles
-        self.public_host = public_host
-        self.path_prefix = path_prefix.rstrip("/")
-        self.third_list_wait = third_list_wait
-        self.offset_penalty = offset_penalty
-        self.clock = clock
+    account: Account
+
+    def __post_init__(self) -> None:
+        self.path_prefix = self.path_prefix.rstrip("/")
         self.faults = FaultPlan()
         self.closing = threading.Event()  # ends the waits when the server stops
-        self._rng = random.Random(seed)
+        self._rng = random.Random(self.seed)
         self._lock = threading.Lock()
-        self._turns: dict[int, threading.Semaphore] = {}
-        self._buckets: dict[tuple[str, object, int], deque[float]] = defaultdict(deque)
+        self._turns = {"events": Turns(EVENT_LISTS_AT_ONCE), "query": Turns(QUERIES_AT_ONCE)}
+        self._throttles = Throttles(lambda: self.clock())  # tests may put another clock in place
+        self._cache: dict[tuple[int, str], event_query.Found] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget the requests so far; faults and throttles go on."""
         with self._lock:
             self.requests: list[Seen] = []
-            self.max_event_lists_at_once: dict[int, int] = {}
-            self._event_lists: Counter[int] = Counter()
+        for turns in self._turns.values():
+            turns.forget()
+
+    @property
+    def max_event_lists_at_once(self) -> dict[int, int]:
+        return self._turns["events"].most
+
+    @property
+    def max_queries_at_once(self) -> dict[int, int]:
+        return self._turns["query"].most
 
     def count(self, stream: str | None = None, project_id: int | None = None) -> int:
         """How many requests there were, of one stream and project where given."""
@@ -108,20 +95,30 @@ class PostHog:
         headers = {"Host": parts.netloc or "posthog.test", "Authorization": f"Bearer {token}"}
         return self.handle("GET", parts.path, parts.query, headers)
 
-    def handle(self, method: str, url_path: str, query: Query, headers: Mapping[str, str]) -> Reply:
-        """The reply to one request. `query` is decoded, unless it is text."""
-        seen = self._see(url_path, query, headers)
+    def post(self, url: str, body: object, token: str = KEY) -> Reply:
+        """`handle` for a POST of `body` as JSON."""
+        parts = urlsplit(url)
+        headers = {"Host": parts.netloc or "posthog.test", "Authorization": f"Bearer {token}"}
+        headers["Content-Type"] = "application/json"
+        return self.handle("POST", parts.path, parts.query, headers, json.dumps(body).encode())
+
+    def handle(
+        self, method: str, url_path: str, query: UrlQuery, headers: Mapping[str, str], body: bytes = b""
+    ) -> Reply:
+        """The reply to one request. `query` is decoded, unless it is a string."""
+        seen = self._see(url_path, query, headers, body)
         try:
             with self._under_way(seen):
                 reply = self._reply(method, seen)
         finally:
             seen.finished = time.monotonic()
         seen.status = reply.status
+        reply.headers.setdefault("Date", formatdate(self.clock(), usegmt=True))
         return reply
 
     # --- counting
 
-    def _see(self, path: str, query: Query, headers: Mapping[str, str]) -> Seen:
+    def _see(self, path: str, query: UrlQuery, headers: Mapping[str, str], body: bytes) -> Seen:
         if isinstance(query, str):
             query = parse_qsl(query, keep_blank_values=True)
         pairs = query.items() if isinstance(query, Mapping) else query
@@ -132,9 +129,15 @@ class PostHog:
         if match:
             project_id = int(match[1]) if match[1] and match[1].isdecimal() else None
             stream = (match[2] if match[2] in SCOPES and match[2] != "projects" else "") if match[2] else "projects"
-        seen = Seen(stream, project_id, inner, params, {name.lower(): value for name, value in headers.items()})
+        names = {name.lower(): value for name, value in headers.items()}
+        seen = Seen(stream, project_id, inner, params, names, _decoded(body))
         if stream == "events":
             seen.after, seen.before = event_list.bounds(params, self._now())
+        elif stream == "query":
+            project = self.account.projects.get(project_id or 0)
+            seen.after, seen.before = event_query.bounds(
+                seen.body, self._now(), project.zone if project else timezone.utc
+            )
         seen.started = time.monotonic()
         with self._lock:
             self.requests.append(seen)
@@ -145,20 +148,12 @@ class PostHog:
 
     @contextmanager
     def _under_way(self, seen: Seen) -> Iterator[None]:
-        project_id = seen.project_id
-        if seen.stream != "events" or project_id is None:
+        turns = self._turns.get(seen.stream)
+        if turns is None or seen.project_id is None:
             yield
             return
-        with self._lock:
-            lists = self._event_lists  # this one, since a reset begins another
-            lists[project_id] += 1
-            most = self.max_event_lists_at_once
-            most[project_id] = max(most.get(project_id, 0), lists[project_id])
-        try:
+        with turns.counted(seen.project_id):
             yield
-        finally:
-            with self._lock:
-                lists[project_id] -= 1
 
     # --- answering
 
@@ -180,17 +175,21 @@ class PostHog:
 
     def _body(self, method: str, seen: Seen) -> object:
         match = _PATH.fullmatch(seen.path)
-        if not match or not seen.stream:
+        gone = {"events": self.without_event_list, "query": self.without_query}
+        if not match or not seen.stream or gone.get(seen.stream):
             raise Refusal(404, "not_found", "Endpoint not found.")
         key = self._key(seen)
         project = self._project(key, seen) if match[1] else None
         self._require_access(key, seen, project)
         if self.cloud_throttles:
-            self._throttle(seen, key)
-        if method not in ("GET", "HEAD"):
+            # Users share the buckets of a project.
+            self._throttles.take(seen.stream, seen.project_id if seen.project_id is not None else key.token)
+        if method not in (("POST",) if seen.stream == "query" else ("GET", "HEAD")):
             raise Refusal(405, "method_not_allowed", f'Method "{method}" not allowed.')
         if project is not None and seen.stream == "events":
             return self._events(project, seen)
+        if project is not None and seen.stream == "query":
+            return self._query(project, seen)
         self.closing.wait(self.page_delay)
         if project is None:
             shown = [one.row() for one in self.account.projects.values() if not one.no_access]
@@ -234,23 +233,6 @@ class PostHog:
         if project is not None and project.no_access:
             raise Refusal(403, "permission_denied", "You don't have access to the project.")
 
-    def _throttle(self, seen: Seen, key: Key) -> None:
-        """Raise Refusal where a bucket is full. Users share the buckets of a project."""
-        bucket = _BUCKETS.get(seen.stream, "other")
-        owner = seen.project_id if seen.project_id is not None else key.token
-        now, wait = self.clock(), 0.0
-        with self._lock:
-            for most, seconds in _LIMITS[bucket]:
-                times = self._buckets[bucket, owner, seconds]
-                while times and times[0] <= now - seconds:
-                    times.popleft()
-                if len(times) >= most:
-                    wait = max(wait, times[0] + seconds - now)
-                else:
-                    times.append(now)
-        if wait:
-            raise throttle_refusal(math.ceil(wait))
-
     def _url(self, seen: Seen) -> str:
         """The URL of the request without its query, as the server believes it to be."""
         host = self.public_host or seen.headers.get("host", "localhost")
@@ -264,23 +246,56 @@ class PostHog:
     # --- events
 
     def _events(self, project: Project, seen: Seen) -> bytes:
-        query = event_list.parse(seen.query, self._now(), self.cap)
-        with self._lock:
-            turns = self._turns.setdefault(project.id, threading.Semaphore(EVENT_LISTS_AT_ONCE))
-        if not turns.acquire(timeout=self.third_list_wait):
-            raise server_error()
-        try:
+        query = event_list.parse(
+            seen.query,
+            self._now(),
+            self.cap,
+            knows_hogql=not self.without_hogql_filter,
+            knows_created_at=not self.without_created_at_filter,
+        )
+        with self._turns["events"].taken(project.id, self.third_list_wait, server_error):
             self.closing.wait(self.page_delay + (self.offset_penalty if query.offset else 0))
+            self._require_fast(project, query)
             events, more = event_list.select(project, query, self._chance())
             if query.include_person:
                 rows = [event.json(project.person_of(event.distinct_id)) for event in events]
             else:
                 rows = [event.json() for event in events]
-        finally:
-            turns.release()
         following = b"null"
         if more:
             bound = "after" if query.oldest_first else "before"
             params = {**seen.query, bound: isoformat(events[-1].at)}
             following = f'"{self._url(seen)}?{urlencode(params)}"'.encode()
         return b'{"next":' + following + b',"results":[' + b",".join(rows) + b"]}"
+
+    def _query(self, project: Project, seen: Seen) -> bytes:
+        if not seen.headers.get("content-type", "").startswith("application/json"):
+            raise Refusal(415, "unsupported_media_type", "Unsupported media type in request.")
+        is_forced = event_query.is_forced(seen.body)
+        asked = seen.body["query"]
+        knows_created_at = not self.without_created_at_filter
+        query = event_query.parse(asked, self._now(), project, self.query_cap, knows_created_at=knows_created_at)
+        same = project.id, json.dumps(asked, sort_keys=True)
+        if not is_forced and same in self._cache:
+            return event_query.answer(project, query, self._cache[same], is_cached=True)
+        with self._turns["query"].taken(project.id, self.fourth_query_wait, lambda: as_refusal(too_many_queries())):
+            self.closing.wait(self.page_delay)
+            if isinstance(query, event_query.EventsQuery):  # a count reads one column, whatever the range
+                self._require_fast(project, query)
+            self._cache[same] = found = event_query.find(project, query, self._chance())
+        return event_query.answer(project, query, found, is_cached=False)
+
+    def _require_fast(self, project: Project, query: Selection) -> None:
+        """Raise Refusal (504, 512 or 513) where the range is too much for the server."""
+        if self.longest_range is not None and query.before - query.after > self.longest_range * SECOND + 1:
+            raise as_refusal(too_slow())
+        scanned = self.most_rows_scanned
+        if scanned is not None and len(project.events.inside(query.after, query.before)) > scanned:
+            raise as_refusal(TOO_MUCH[self.scan_status]())
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

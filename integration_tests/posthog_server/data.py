@@ -1,90 +1,32 @@
 """What an account holds: projects with their rows, and the keys that may read them."""
 
-import json
-import math
-import random
-import re
 import threading
 import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import orjson
+from .people import People
+from .values import Row, cleaned, encode, isoformat, microseconds
 
-Row = dict[str, Any]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-SECOND = 1_000_000  # microseconds, the unit of all instants of events
-DAY = 86_400 * SECOND
+NOT_GIVEN = -1  # an instant of an event that follows from others
 KEY = "phx_all_scopes"  # the key that every built account has: all scopes, all projects
 ORGANIZATION = "0190a000-0000-7000-8000-000000000001"
-
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
-)
-
-
-def microseconds(text: str) -> int:
-    """The instant that an ISO 8601 text names, in microseconds since the epoch; UTC if it has no zone.
-
-    Digits beyond the microsecond are cut off. Raises ValueError for any other text, e.g. where a plus became a space.
-    """
-    match = _ISO.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not an ISO 8601 date and time")
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    fraction, zone = match.groups()[6:]
-    at = datetime(year, month, day, hour, minute, second, int((fraction or "0")[:6].ljust(6, "0")), timezone.utc)
-    if zone and zone not in "Zz":
-        digits = zone[1:].replace(":", "").ljust(4, "0")
-        shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        at -= shift if zone[0] == "+" else -shift
-    return (at - EPOCH) // timedelta(microseconds=1)
-
-
-def isoformat(at: int) -> str:
-    """`at` (microseconds) as PostHog writes an event's timestamp: no fraction when it is zero, else six digits."""
-    return (EPOCH + timedelta(microseconds=at)).isoformat()
-
-
-def random_uuid(rng: random.Random) -> str:
-    """A version 4 UUID from `rng`."""
-    digits = f"{rng.getrandbits(128):032x}"
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
-    )
-
-
-def finite(value: Any) -> Any:
-    """`value` with NaN and the infinities as null, at any depth, as PostHog gives them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return value
-
-
-def cleaned(properties: Mapping[str, Any]) -> Row:
-    """`properties` as PostHog gives them: no NaN or Infinity, no double quotes around string values."""
-    return {key: value.strip('"') if isinstance(value, str) else finite(value) for key, value in properties.items()}
-
-
-def encode(value: Any) -> bytes:
-    """`value` as JSON. The standard library takes what orjson refuses: integers over 64 bits and half surrogates."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(finite(value), separators=(",", ":")).encode()
 
 
 @dataclass(slots=True)
 class Event:
-    """One event. `at` is in microseconds since the epoch, UTC."""
+    """One event. All instants are in microseconds since the epoch, UTC.
+
+    Attributes:
+        at: its timestamp.
+        created_at: when PostHog processed it; its own timestamp where not given.
+        visible_at: from when on it can be seen, by the server's clock. It is always seen where not given.
+        unmerged: it comes twice, since ClickHouse has not merged its parts yet.
+    """
 
     id: str
     at: int
@@ -93,7 +35,14 @@ class Event:
     properties: Row = field(default_factory=dict)
     elements_chain: str = ""
     elements: list[Row] = field(default_factory=list)
+    created_at: int = NOT_GIVEN
+    visible_at: int = NOT_GIVEN
+    unmerged: bool = False
     _json: tuple[bytes, bytes] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.created_at == NOT_GIVEN:
+            self.created_at = self.at
 
     def json(self, person: bytes = b"null") -> bytes:
         """The row as JSON with `person` in it. All but the person is encoded once, since benchmarks read it often."""
@@ -110,23 +59,44 @@ class Event:
         return self._json[0] + person + self._json[1]
 
 
-def event(at: str | int, id: str | None = None, *, properties: Mapping[str, Any] | None = None, **fields: Any) -> Event:
-    """An event at `at` (ISO 8601 text, or microseconds since the epoch), with a random id where none is given."""
-    instant = microseconds(at) if isinstance(at, str) else at
-    return Event(id or str(uuid.uuid4()), instant, properties=cleaned(properties or {}), **fields)
+def event(
+    at: str | int,
+    id: str | None = None,
+    *,
+    properties: Mapping[str, Any] | None = None,
+    created_at: str | int = NOT_GIVEN,
+    visible_at: str | int = NOT_GIVEN,
+    **fields: Any,
+) -> Event:
+    """An event, with a random id where none is given. Instants are ISO 8601 or microseconds since the epoch."""
+    instants = [microseconds(one) if isinstance(one, str) else one for one in (at, created_at, visible_at)]
+    return Event(
+        id or str(uuid.uuid4()),
+        instants[0],
+        properties=cleaned(properties or {}),
+        created_at=instants[1],
+        visible_at=instants[2],
+        **fields,
+    )
 
 
 class EventTable:
-    """Events by time. Threads may read while others add: adding replaces the index as a whole."""
+    """Events by time. Threads may read while others add: adding replaces the index as a whole.
+
+    Attributes:
+        all_visible_at: from when on all events that were added can be seen.
+    """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._lock = threading.Lock()
         self._index: tuple[list[int], list[Event]] = ([], [])
+        self.all_visible_at = NOT_GIVEN
         self.add(events)
 
     def add(self, events: Iterable[Event]) -> None:
         with self._lock:
             merged = sorted([*self._index[1], *events], key=lambda event: event.at)
+            self.all_visible_at = max((event.visible_at for event in merged), default=NOT_GIVEN)
             self._index = [event.at for event in merged], merged
 
     def __iter__(self) -> Iterator[Event]:
@@ -135,6 +105,11 @@ class EventTable:
 
     def __len__(self) -> int:
         return len(self._index[1])
+
+    def inside(self, after: int, before: int) -> list[Event]:
+        """All events with after < at < before, oldest first."""
+        times, events = self._index
+        return events[bisect_right(times, after) : bisect_left(times, before)]
 
     def between(
         self, after: int, before: int, wanted: int, oldest_first: bool, keep: Callable[[Event], bool] | None = None
@@ -186,27 +161,28 @@ class Project:
     broken_insights: dict[int, int] = field(default_factory=dict)
     no_access: bool = False
     settings: Row = field(default_factory=dict)
-    _people: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _people: People | None = field(default=None, repr=False)
     _people_of: int = field(default=-1, repr=False)
 
     def add_events(self, events: Iterable[Event]) -> None:
         """Let `events` arrive; safe while a server runs."""
         self.events.add(events)
 
+    @property
+    def people(self) -> People:
+        """Its persons by distinct id, as of now."""
+        if self._people is None or self._people_of != len(self.persons):
+            self._people, self._people_of = People(list(self.persons)), len(self.persons)
+        return self._people
+
     def person_of(self, distinct_id: str) -> bytes:
         """What an event of `distinct_id` shows as its person with `include_person=true`, as JSON."""
-        if self._people_of != len(self.persons):
-            people = {}
-            for person in list(self.persons):
-                properties = person.get("properties") or {}
-                shown = {
-                    "is_identified": person.get("is_identified"),
-                    "distinct_ids": (person.get("distinct_ids") or [])[:1],
-                    "properties": {key: properties[key] for key in ("email", "name", "username") if key in properties},
-                }
-                people.update(dict.fromkeys(person.get("distinct_ids") or [], encode(shown)))
-            self._people, self._people_of = people, len(self.persons)
-        return self._people.get(distinct_id, b"null")
+        return self.people.listed(distinct_id)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The project's time zone, one of its settings."""
+        return ZoneInfo(self.settings.get("timezone", "UTC"))
 
     def row(self) -> Row:
         """The project's row in the list of projects."""

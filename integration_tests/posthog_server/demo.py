@@ -2,8 +2,10 @@
 
 import random
 
-from .data import DAY, SECOND, Account, Event, EventTable, Project, Row, account, random_uuid
-from .rows import DAYS, START, make_events, make_persons, make_rows
+from .data import Account, Event, EventTable, Project, account
+from .event_rows import make_events
+from .rows import DAYS, START, make_persons, make_rows
+from .values import DAY, SECOND, Row, random_uuid
 
 BUSY, GAP, SMALL = 101, 202, 303  # ids of the demo's projects
 

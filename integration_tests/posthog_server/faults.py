@@ -6,13 +6,13 @@ server.posthog.faults.add(Fault(stream="events", times=None, when=lambda seen: s
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-from .traffic import Reply, Seen, error_body, html_reply, json_reply
+from .traffic import Refusal, Reply, Seen, error_body, html_reply, json_reply
 
-KINDS = ("status", "html", "empty", "truncated", "disconnect", "reset", "stall", "rewrite", "redirect")
+KINDS = ("status", "html", "empty", "truncated", "disconnect", "reset", "stall", "drip", "rewrite", "redirect")
 
 
 @dataclass
@@ -25,8 +25,9 @@ class Fault:
         times: how many it then befalls; None means all.
         kind: status = `status` with `body`; html = a page with `status`; empty = 200 without a body; truncated = the
             real answer, its JSON cut in the middle; disconnect = the connection ends in the middle of the real answer;
-            reset = the connection is reset without an answer; stall = the real answer after `seconds`; rewrite = what
-            `change` makes of the real answer's decoded body; redirect = 302 to `to`.
+            reset = the connection is reset without an answer; stall = the real answer after `seconds`;
+            drip = the real answer, a byte every `seconds`; rewrite = what
+            `change` makes of the real answer's decoded body; redirect = `status` to `to`.
         body: bytes as they are, or anything that JSON can hold.
         used: how many requests it has befallen.
     """
@@ -79,10 +80,12 @@ class Fault:
         if self.kind == "reset":
             return Reply(0, reset=True)
         if self.kind == "redirect":
-            return Reply(302, {"Location": self.to, **self.headers})
+            return Reply(self.status, {"Location": self.to, **self.headers})
         real = answer()
         if self.kind == "rewrite" and self.change:
             return json_reply(real.status, self.change(real.json()), self.headers)
+        if self.kind == "drip":
+            return replace(real, drip=self.seconds)
         half = len(real.body) // 2
         if self.kind == "truncated":
             return Reply(real.status, real.headers, real.body[:half])
@@ -127,6 +130,17 @@ def throttled(seconds: int = 2202, *, header: bool = True, in_body: bool = True)
     """429; says how long to wait in `Retry-After`, in the sentence, in both or in neither."""
     detail = "Request was throttled." + (f" Expected available in {seconds} seconds." if in_body else "")
     return _error(429, "throttled", detail, **({"Retry_After": str(seconds)} if header else {}))
+
+
+def too_many_queries() -> dict[str, Any]:
+    """429 without Retry-After: other queries of the project are under way, or the quota of bytes read is used up."""
+    return _error(429, "throttled", "Too many queries are running right now.")
+
+
+def as_refusal(trouble: Mapping[str, Any]) -> Refusal:
+    """What ends a request with known trouble, e.g. `too_slow()`."""
+    body = trouble["body"]
+    return Refusal(trouble["status"], body["code"], body["detail"], trouble["headers"])
 
 
 def wrong_key(stream: str = "") -> dict[str, Any]:
@@ -207,8 +221,12 @@ def rewrite(change: Callable[[Any], Any]) -> dict[str, Any]:
     return {"kind": "rewrite", "change": change}
 
 
-def redirect(to: str) -> dict[str, Any]:
-    return {"kind": "redirect", "to": to}
+def drip(seconds: float) -> dict[str, Any]:
+    return {"kind": "drip", "seconds": seconds}
+
+
+def redirect(to: str, status: int = 302) -> dict[str, Any]:
+    return {"kind": "redirect", "to": to, "status": status}
 
 
 def _reason(status: int) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from .data import Account, Project, Row, encode
+from .data import Account, Project
 from .traffic import Refusal, server_error
+from .values import Row, encode
 
 DEFAULT_LIMIT = 100
 PERSONS_WITH_NEXT = 50_000  # above this limit the persons list gives no `next`

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .data import SECOND, encode
+from .values import SECOND, encode
 
 # How PostHog names the kinds of its errors; anything else is an "invalid_request".
 _TYPES = {
@@ -31,10 +31,11 @@ class Seen:
     """One request.
 
     Attributes:
-        stream: "events", "persons", ...; "projects" also for one project; "" for any other path.
+        stream: "events", "persons", ...; "query"; "projects" also for one project; "" for any other path.
         query: the last value of each parameter, decoded.
         headers: by their names in lower case.
-        after, before: of an event list, the exclusive bounds as the server understood them (microseconds).
+        body: what was posted, decoded; None where it is no JSON.
+        after, before: of an event list or a query, the exclusive bounds as the server understood them (microseconds).
         status: of the reply; 0 until there is one, and where the connection was reset.
         started, finished: seconds of the monotonic clock.
     """
@@ -44,6 +45,7 @@ class Seen:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: Any = None
     after: int = 0
     before: int = 0
     status: int = 0
@@ -52,7 +54,7 @@ class Seen:
 
     @property
     def range_seconds(self) -> float:
-        """The range that an event list was asked for; 0 for other streams."""
+        """The range that an event list or a query was asked for; 0 for other streams."""
         return (self.before - self.after) / SECOND
 
 
@@ -63,6 +65,7 @@ class Reply:
     Attributes:
         reset: no answer at all, the connection is reset.
         missing: how many bytes of the body are announced and never sent; the connection ends instead.
+        drip: seconds before each byte of the body.
     """
 
     status: int
@@ -70,6 +73,7 @@ class Reply:
     body: bytes = b""
     reset: bool = False
     missing: int = 0
+    drip: float = 0.0
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -93,6 +97,11 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.reply = json_reply(status, error_body(status, code, detail), headers)
+
+
+def invalid(detail: str, code: str = "invalid_input") -> Refusal:
+    """400: what was asked for cannot be read."""
+    return Refusal(400, code, detail)
 
 
 def server_error() -> Refusal:

@@ -261,7 +261,9 @@ def _instants(query: Query, page: Page) -> list[datetime]:
             try:
                 at = instant(text)
             except ValueError:
-                raise UntrueAnswer(f"event {row['id']} has {text!r} for a timestamp, which is not a valid one") from None
+                raise UntrueAnswer(
+                    f"event {row['id']} has {text!r} for a timestamp, which is not a valid one"
+                ) from None
             if not query.start <= at <= newest_allowed:
                 raise UntrueAnswer(f"event {row['id']} at {text} is out of the range asked for, or out of order")
             newest_allowed = at

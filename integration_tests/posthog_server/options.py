@@ -1,0 +1,51 @@
+"""How a PostHog differs from others: what it knows, how fast it is, where it stands."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .event_query import GREATEST_LIMIT
+
+
+@dataclass(kw_only=True)
+class Options:
+    """The options of `PostHog`; tests may change them at any time.
+
+    Attributes:
+        cap: the most events that one page of the list gives.
+        query_cap: the most rows that one query gives; it echoes a greater limit as this one.
+        page_delay: seconds that each answer takes; an event list or a query holds its place meanwhile.
+        cloud_throttles: refuse with 429 as the cloud does.
+        public_host: the host, or scheme and host, in `next` where a proxy hides the one that was asked.
+        path_prefix: a path that the API is under, e.g. "/posthog". A proxy takes it off, so `next` is without it.
+        third_list_wait: seconds that a third event list of one project waits for its turn.
+        fourth_query_wait: seconds that a fourth query of one project waits for its turn.
+        offset_penalty: seconds that an event list with an offset takes longer.
+        longest_range: seconds; an event list or EventsQuery of a longer range is too slow (504). None: any is fine.
+        most_rows_scanned: one with more events in its range is refused with `scan_status`. None: any is fine.
+        scan_status: 504 (too slow), 512 (estimated too slow) or 513 (out of memory).
+        without_event_list, without_query: this endpoint is gone (404).
+        without_hogql_filter: a server from before 2023, whose event list knows no filter of type hogql (400).
+        without_created_at_filter: HogQL knows the ids of events but not `created_at` (400).
+        clock: seconds since the epoch; tests may stop it.
+        seed: of the chance that the server makes use of, e.g. in the order of ties.
+    """
+
+    cap: int = 1000
+    query_cap: int = GREATEST_LIMIT
+    page_delay: float = 0.0
+    cloud_throttles: bool = False
+    public_host: str = ""
+    path_prefix: str = ""
+    third_list_wait: float = 30.0
+    fourth_query_wait: float = 30.0
+    offset_penalty: float = 1.0
+    longest_range: float | None = None
+    most_rows_scanned: int | None = None
+    scan_status: int = 504
+    without_event_list: bool = False
+    without_query: bool = False
+    without_hogql_filter: bool = False
+    without_created_at_filter: bool = False
+    clock: Callable[[], float] = time.time
+    seed: int = 0

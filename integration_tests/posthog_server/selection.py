@@ -1,0 +1,71 @@
+"""Which events a list or a query sees: what both ways to ask have in common."""
+
+import random
+from dataclasses import dataclass, field
+
+from .data import Event, Project
+from .hogql import FAR, Where
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A range of events and how many of them are wanted.
+
+    Attributes:
+        after, before: exclusive bounds of the timestamp, in microseconds.
+        limit: the most events of one page.
+        where: what else must hold.
+        now: the server's clock (microseconds): what becomes visible later is not seen. Without it all is seen.
+    """
+
+    after: int
+    before: int
+    limit: int = 100
+    oldest_first: bool = False
+    where: Where = field(default_factory=Where)
+    now: int = FAR
+
+    def sees(self, event: Event) -> bool:
+        """Whether an event of the range belongs to what was asked for."""
+        return event.visible_at <= self.now and self.where.holds(event)
+
+
+def first_events(
+    project: Project, query: Selection, rng: random.Random, *, after: int | None = None, skip: int = 0
+) -> tuple[list[Event], bool]:
+    """The events of one page, and whether there are more. `after`, where given, stands for that of `query`.
+
+    The order among events of one timestamp is another each time, also which of them do not fit the page.
+    """
+    end = skip + query.limit
+    all_seen = query.where == Where() and project.events.all_visible_at <= query.now
+    events = project.events.between(
+        query.after if after is None else after,
+        query.before,
+        end + 1,
+        query.oldest_first,
+        None if all_seen else query.sees,
+    )
+    events = [row for event in events for row in _rows(event)]
+    _shuffle_ties(events, rng)
+    return events[skip:end], len(events) > end
+
+
+def count(project: Project, query: Selection) -> int:
+    """How many rows there are, unmerged ones twice."""
+    return sum(len(_rows(event)) for event in project.events.inside(query.after, query.before) if query.sees(event))
+
+
+def _rows(event: Event) -> tuple[Event, ...]:
+    return (event, event) if event.unmerged else (event,)
+
+
+def _shuffle_ties(events: list[Event], rng: random.Random) -> None:
+    start = 0
+    for place in range(1, len(events) + 1):
+        if place == len(events) or events[place].at != events[start].at:
+            if place - start > 1:
+                tied = events[start:place]
+                rng.shuffle(tied)
+                events[start:place] = tied
+            start = place

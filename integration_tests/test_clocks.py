@@ -1,0 +1,120 @@
+"""A clock of ours, or of a device, that is wrong loses no event: no window ends after PostHog's own present."""
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+
+import pytest
+import requests
+
+from integration_tests.connector import expected_keys
+from integration_tests.in_process import answers_from, now_is, sync
+from integration_tests.posthog_server import DAY, SECOND, PostHog, account_with, event, isoformat, make_events
+from integration_tests.posthog_server import microseconds as at
+from source_posthog import clock
+from source_posthog.clock import Clock
+
+HOUR = 3600 * SECOND
+FIRST = at("2026-03-01T12:00:00.250000Z")  # PostHog's present at the first sync
+SECOND_SYNC = FIRST + 13 * HOUR
+
+
+@pytest.mark.parametrize("hours", [12, 2, 0, -2], ids=["12 h ahead", "2 h ahead", "right", "2 h behind"])
+@pytest.mark.parametrize("dated_ahead", [True, False], ids=["an event dated ahead", "no event dated ahead"])
+def test_two_syncs_lose_no_event_however_wrong_our_clock_is(hours: int, dated_ahead: bool) -> None:
+    rng = random.Random(hours)
+    before = make_events(300, rng, start=FIRST - 20 * DAY, span=20 * DAY)
+    between = make_events(400, rng, start=FIRST, span=13 * HOUR)
+    ahead = [event(isoformat(FIRST + max(hours, 1) * HOUR - 60 * SECOND))] if dated_ahead else []
+    account = account_with({1: [*before, *ahead]})
+    present = FIRST
+    posthog = PostHog(account, clock=lambda: present / SECOND)
+    with answers_from(posthog), now_is(FIRST + hours * HOUR):
+        first = sync(start_date="2026-02-01T00:00:00Z")
+    assert (first.status, first.errors) == (0, [])
+    reached = at(first.states[-1]["1"]["timestamp"])
+    assert reached <= FIRST
+    account = account_with({1: [*before, *ahead, *between]})
+    posthog = PostHog(account, clock=lambda: present / SECOND)
+    present = SECOND_SYNC
+    with answers_from(posthog), now_is(SECOND_SYNC + max(hours, 0) * HOUR):
+        second = sync(first.state, start_date="2026-02-01T00:00:00Z")
+    assert sorted({*first.keys("events"), *second.keys("events")}) == expected_keys(account)["events"]
+    assert at(second.states[-1]["1"]["timestamp"]) <= SECOND_SYNC
+
+
+# --- the clock itself
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 400_000, timezone.utc)
+
+
+class Times:
+    """Our two clocks, which the tests move."""
+
+    ours = NOW
+    passed = 1000.0
+
+    def go(self, seconds: float) -> None:
+        self.ours += timedelta(seconds=seconds)
+        self.passed += seconds
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> Times:
+    moved = Times()
+    monkeypatch.setattr(clock, "now", lambda: moved.ours)
+    monkeypatch.setattr(clock, "seconds", lambda: moved.passed)
+    return moved
+
+
+def answer(headers: Mapping[str, str], took: float = 0.0) -> requests.Response:
+    response = requests.Response()
+    response.headers.update(headers)
+    response.elapsed = timedelta(seconds=took)
+    return response
+
+
+def dated(text: str, took: float = 0.0) -> requests.Response:
+    return answer({"Date": f"Sun, 01 Mar 2026 {text} GMT"}, took)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": ""}, {"Date": "soon"}, {"Date": "Sun, 41 Mar 2026 12:00:00 GMT"}])
+def test_without_a_valid_date_our_own_clock_is_the_present(times: Times, headers: dict[str, str]) -> None:
+    made = Clock()
+    assert made.present() == NOW
+    made.answered(answer(headers))
+    assert made.present() == NOW
+
+
+@pytest.mark.parametrize(
+    ("date", "took"), [("12:00:00", 0.0), ("11:59:58", 2.0), ("14:00:00", 0.0)], ids=["now", "slow answer", "behind"]
+)
+def test_our_clock_is_the_present_where_it_is_behind_or_cannot_be_told_from_posthogs(
+    times: Times, date: str, took: float
+) -> None:
+    made = Clock()
+    made.answered(dated(date, took))
+    assert made.present() == NOW
+    times.go(3600)
+    assert made.present() == NOW + timedelta(hours=1)
+
+
+def test_posthogs_clock_is_the_present_where_ours_is_ahead_and_goes_on_with_the_time_that_passes(times: Times) -> None:
+    made = Clock()
+    made.answered(dated("10:00:00"))
+    times.go(90)
+    assert made.present() == datetime(2026, 3, 1, 10, 1, 30, tzinfo=timezone.utc)
+
+
+def test_a_clock_of_ours_that_jumps_ahead_in_the_middle_of_a_sync_does_not_move_the_present(times: Times) -> None:
+    made = Clock()
+    made.answered(dated("12:00:00"))
+    times.ours += timedelta(hours=5)
+    assert made.present() == datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def test_an_old_answer_of_a_cache_does_not_move_the_present_back(times: Times) -> None:
+    made = Clock()
+    made.answered(dated("12:00:00"))
+    made.answered(dated("03:00:00"))
+    assert made.present() == NOW

@@ -1,0 +1,218 @@
+"""When nobody reads any more the connector ends, whatever it is waiting for: within seconds and without a traceback."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+
+from integration_tests.connector import arguments, catalog, config
+from integration_tests.in_process import URL, answers_from
+from integration_tests.posthog_server import (
+    DAY,
+    Fault,
+    PostHog,
+    PostHogServer,
+    Seen,
+    account_with,
+    make_events,
+    microseconds,
+    throttled,
+)
+from source_posthog import SourcePosthog, workers
+
+ENOUGH = 20.0  # seconds for a process to end, on a machine that is busy; it would wait for 2,000 otherwise
+MORE_THAN_THE_QUEUE_HOLDS = 25_000
+START = microseconds("2026-01-01T00:00:00Z")
+
+
+@dataclass
+class Moments:
+    """A PostHog with many events and few cohorts, and the moments that the tests wait for."""
+
+    url: str
+    posthog: PostHog
+    full: threading.Event = field(default_factory=threading.Event)  # more was asked for than the queue holds
+    throttled: threading.Event = field(default_factory=threading.Event)  # a request was refused for 2,000 s
+
+    def of(self, stream: str) -> threading.Event:
+        return self.full if stream == "events" else self.throttled
+
+    def see(self, seen: Seen) -> bool:
+        if seen.stream == "events" and self.posthog.count("events") * 1000 > workers.LONGEST_QUEUE + 2000:
+            self.full.set()
+        return False
+
+    def refuse(self, stream: str) -> None:
+        """Throttle `stream` for 2,000 s from now on."""
+
+        def note(_: Seen) -> bool:
+            self.throttled.set()
+            return True
+
+        self.posthog.faults.add(Fault(stream=stream, when=note, times=None, **throttled(2000)))
+
+
+@pytest.fixture
+def server() -> Iterator[Moments]:
+    events = make_events(MORE_THAN_THE_QUEUE_HOLDS, random.Random(1), start=START, span=20 * DAY, project=7)
+    with PostHogServer(account_with({7: events})) as running:
+        moments = Moments(running.url, running.posthog)
+        running.posthog.faults.add(Fault(when=moments.see))
+        moments.refuse("cohorts")
+        yield moments
+
+
+@contextmanager
+def process(*line: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process whose output nobody reads but the test."""
+    command = [sys.executable, *line]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@contextmanager
+def reading(url: str, *streams: str) -> Iterator[subprocess.Popen[str]]:
+    """The command `source-posthog read`."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = arguments(Path(folder), "read", config=config(url), catalog=catalog(*streams))
+        with process("-m", "source_posthog.run", *line) as running:
+            yield running
+
+
+def first_line(running: subprocess.Popen[str]) -> str:
+    assert running.stdout is not None
+    return running.stdout.readline()
+
+
+def end_of(running: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its status, and what it said on stderr."""
+    assert running.stderr is not None
+    return running.wait(ENOUGH), running.stderr.read()
+
+
+SITUATIONS = pytest.mark.parametrize(
+    "stream", ["events", "cohorts"], ids=["while its queue is full", "while it waits for a throttle"]
+)
+
+
+@SITUATIONS
+def test_the_command_ends_when_the_other_end_of_its_pipe_is_closed(server: Moments, stream: str) -> None:
+    with reading(server.url, stream) as running:
+        assert json.loads(first_line(running))
+        assert server.of(stream).wait(ENOUGH)
+        assert running.stdout is not None
+        running.stdout.close()
+        assert end_of(running) == (141, "")
+
+
+@SITUATIONS
+def test_the_command_ends_with_130_after_ctrl_c_also_when_nobody_takes_its_output(server: Moments, stream: str) -> None:
+    with reading(server.url, stream) as running:
+        assert json.loads(first_line(running))
+        assert server.of(stream).wait(ENOUGH)
+        running.send_signal(signal.SIGINT)
+        assert end_of(running) == (130, "")
+
+
+def test_the_command_ends_with_130_after_ctrl_c_while_it_lists_the_projects(server: Moments) -> None:
+    server.refuse("projects")
+    with reading(server.url, "events") as running:
+        assert server.throttled.wait(ENOUGH)
+        running.send_signal(signal.SIGINT)
+        assert end_of(running) == (130, "")
+
+
+PROGRAM = """
+import sys
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Type
+from integration_tests.connector import catalog, config
+from source_posthog import SourcePosthog
+
+wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events", "cohorts"))
+{body}
+"""
+BREAK = """
+for message in SourcePosthog().read(None, config(sys.argv[1]), wanted):
+    if message.type is Type.RECORD:
+        break
+"""
+KEEP = """
+messages = SourcePosthog().read(None, config(sys.argv[1]), wanted)
+for message in messages:
+    if message.type is Type.RECORD:
+        break
+"""
+RAISE = """
+for message in SourcePosthog().read(None, config(sys.argv[1]), wanted):
+    if message.type is Type.RECORD:
+        raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(BREAK, 0), (KEEP, 0), (RAISE, 3)], ids=["break", "break, and keep the generator", "raise"]
+)
+def test_a_python_program_that_stops_iterating_ends(server: Moments, body: str, status: int) -> None:
+    with process("-c", PROGRAM.format(body=body), server.url) as running:
+        assert running.communicate(timeout=ENOUGH)[1] == ""
+        assert running.returncode == status
+
+
+def workers_of(before: set[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("worker")]
+
+
+def stop_by_close(messages: Iterator[object]) -> None:
+    messages.close()  # type: ignore[attr-defined]  # a generator, as far as this test knows
+
+
+def stop_by_error(messages: Iterator[object]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        messages.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stop", [stop_by_close, stop_by_error], ids=["close", "Ctrl-C"])
+@pytest.mark.parametrize("queue", [10, workers.LONGEST_QUEUE], ids=["queue full", "queue with room"])
+def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
+    stop: Callable[[Iterator[object]], None], queue: int
+) -> None:
+    before = set(threading.enumerate())
+    events = {
+        project: make_events(2_000, random.Random(project), start=START, span=20 * DAY, project=project)
+        for project in (7, 8)
+    }
+    wanted = ConfiguredAirbyteCatalogSerializer.load(catalog())
+    with patch.object(workers, "LONGEST_QUEUE", queue), answers_from(PostHog(account_with(events), cap=100)):
+        messages = SourcePosthog().read(None, config(URL), wanted)
+        assert any(message.type.value == "RECORD" for message in messages)
+        running = workers_of(before)
+        assert running
+        stop(messages)
+        for thread in running:
+            thread.join(ENOUGH)
+    assert workers_of(before) == []
+
+
+def test_a_sync_that_came_to_its_end_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    wanted = ConfiguredAirbyteCatalogSerializer.load(catalog())
+    with answers_from(PostHog(account_with({7: make_events(10, random.Random(1), start=START, span=DAY)}))):
+        for message in SourcePosthog().read(None, config(URL), wanted):
+            assert message
+    for thread in workers_of(before):
+        thread.join(ENOUGH)
+    assert workers_of(before) == []

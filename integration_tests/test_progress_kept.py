@@ -1,0 +1,160 @@
+"""Large accounts come to an end: a dense window keeps its progress, states stay small, and an earlier start is read."""
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from integration_tests.connector import (
+    Output,
+    arguments,
+    catalog,
+    config,
+    events_state,
+    expected_keys,
+    run,
+    run_command,
+)
+from integration_tests.in_process import answers_from, messages, now_is, sync
+from integration_tests.posthog_server import (
+    DAY,
+    Account,
+    Event,
+    PostHog,
+    PostHogServer,
+    account_with,
+    event,
+    make_events,
+    microseconds,
+)
+
+START = microseconds("2026-09-01T00:00:00Z")
+MOST_READ_AGAIN = 50_000
+
+
+def bare_events(number: int, days: int, seed: int = 1) -> list[Event]:
+    """Events with little in them, spread at random."""
+    rng = random.Random(seed)
+    return [event(START + rng.randrange(days * DAY)) for _ in range(number)]
+
+
+def options(url: str, **more: Any) -> dict[str, Any]:
+    return config(url, **{"start_date": "2026-09-01T00:00:00Z", **more})
+
+
+def keys(account: Account) -> set[tuple[int, str]]:
+    return {(project.id, one.id) for project in account.projects.values() for one in project.events}
+
+
+def size(output: Output, kind: str) -> int:
+    """Bytes of all messages of a kind."""
+    return sum(len(orjson.dumps(one)) for one in output.messages if one["type"] == kind)
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "lines"),
+    [(28, 30, 40_000), (28, 30, 120_000), (28, 7, 70_000), (80, 1, 100_000)],
+    ids=["early in one window", "late in one window", "windows of a week", "windows of a day"],
+)
+def test_after_a_kill_anywhere_no_more_than_fifty_thousand_events_of_a_project_are_read_again(
+    days: int, step: int, lines: int
+) -> None:
+    account = account_with({7: bare_events(150_000, days)})
+    with PostHogServer(account) as server, tempfile.TemporaryDirectory() as folder:
+        files = {"config": options(server.url, events_time_step=step), "catalog": catalog("events")}
+        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            read = [orjson.loads(text) for text in islice(process.stdout, lines)]
+            process.send_signal(signal.SIGKILL)
+            read += [orjson.loads(text) for text in process.stdout if text.endswith(b"}\n")]
+        first = Output(read, "", 1)
+        second = run_command("read", **files, state=first.state or None)
+    again = set(first.keys("events")) & set(second.keys("events"))
+    assert set(first.keys("events")) | set(second.keys("events")) == keys(account)
+    assert len(again) <= MOST_READ_AGAIN
+
+
+def test_parts_cost_few_requests() -> None:
+    account = account_with({7: bare_events(150_000, 28)})
+    with answers_from(posthog := PostHog(account)), now_is(START + 29 * DAY):
+        output = sync(start_date="2026-09-01T00:00:00Z")
+    assert output.keys("events") == expected_keys(account)["events"]
+    assert posthog.count("events") <= 151 * 1.03
+    assert len(output.states) >= 6
+
+
+def test_many_small_projects_get_few_states() -> None:
+    account = account_with({project: bare_events(5, 28, project) for project in range(1, 1001)})
+    with answers_from(PostHog(account)), now_is(START + 29 * DAY):
+        output = sync(start_date="2026-09-01T00:00:00Z")
+    assert output.keys("events") == expected_keys(account)["events"]
+    size = {
+        kind: sum(len(orjson.dumps(one)) for one in output.messages if one["type"] == kind)
+        for kind in ("STATE", "RECORD")
+    }
+    assert size["STATE"] <= size["RECORD"] / 4
+    assert len(output.states[-1]) == 1000
+
+
+# --- where the covered range begins
+
+
+def test_the_state_says_from_which_start_date_it_covers() -> None:
+    account = account_with({7: bare_events(30, 28), 8: []})
+    with PostHogServer(account) as server:
+        output = run("read", config=options(server.url), catalog=catalog("events"))
+    assert output.states[-1]["7"]["since"] == "2026-09-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("step", [3, 30])
+def test_when_start_date_moves_back_what_lies_between_is_read_too_and_nothing_else(step: int) -> None:
+    earlier = make_events(270, random.Random(3), start=START - 60 * DAY, span=60 * DAY, project=7)
+    account = account_with({7: [*bare_events(100, 28), *earlier], 8: bare_events(3, 10, 5)})
+    with PostHogServer(account) as server:
+        first = run("read", config=options(server.url, events_time_step=step), catalog=catalog("events"))
+        moved = options(server.url, start_date="2026-07-01T00:00:00Z", events_time_step=step, events_lookback_hours=0)
+        second = run("read", config=moved, catalog=catalog("events"), state=first.state)
+        third = run("read", config=moved, catalog=catalog("events"), state=second.state)
+    due = {(7, one.id) for one in earlier if one.at >= microseconds("2026-07-01T00:00:00Z")}
+    assert (second.status, third.status) == (0, 0)
+    assert due <= set(second.keys("events"))
+    assert len(set(second.keys("events")) - due) <= 2  # the newest event of each project, at its state
+    assert len(third.keys("events")) <= 2
+    assert second.states[-1]["7"]["since"] == "2026-07-01T00:00:00.000000Z"
+
+
+def test_an_earlier_start_that_is_not_read_whole_is_read_on_by_the_next_sync() -> None:
+    earlier = make_events(900, random.Random(3), start=START - 60 * DAY, span=60 * DAY, project=7)
+    account = account_with({7: [*bare_events(50, 28), *earlier]})
+    state = None
+    with answers_from(PostHog(account, cap=100)), now_is(START + 29 * DAY):
+        first = sync(start_date="2026-09-01T00:00:00Z", events_lookback_hours=0)
+        moved = {"start_date": "2026-07-01T00:00:00Z", "events_lookback_hours": 0, "events_time_step": 20}
+        got, state = set(first.keys("events")), first.state
+        for _ in range(40):
+            read = messages(state, **moved)
+            part = Output(list(islice(read, 120)), "", 0)
+            read.close()
+            got |= set(part.keys("events"))
+            state = part.state or state
+        last = sync(state, **moved)
+    assert got | set(last.keys("events")) == keys(account)
+    assert len(last.keys("events")) < 300
+    assert last.states[-1]["7"]["since"] == "2026-07-01T00:00:00.000000Z"
+
+
+def test_a_state_of_an_earlier_version_gets_its_beginning_and_the_log_says_what_that_means() -> None:
+    account = account_with({7: bare_events(30, 28)})
+    with PostHogServer(account) as server:
+        state = events_state({"7": {"timestamp": "2026-09-20T00:00:00+00:00"}})
+        output = run("read", config=options(server.url), catalog=catalog("events"), state=state)
+    assert output.states[-1]["7"]["since"] == "2026-09-01T00:00:00.000000Z"
+    assert len([line for line in output.logs if "clear the stream" in line]) == 1

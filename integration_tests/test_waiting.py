@@ -1,0 +1,189 @@
+"""Waits that PostHog asks for, waits of our own, and answers that never end."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, MovingWindowCallRatePolicy
+
+from integration_tests.connector import Output, catalog, config, expected_keys, run
+from integration_tests.in_process import answers_from
+from integration_tests.posthog_server import (
+    DAY,
+    Fault,
+    PostHog,
+    PostHogServer,
+    account_with,
+    drip,
+    make_events,
+    make_rows,
+    microseconds,
+    throttled,
+)
+
+START = microseconds("2026-10-01T00:00:00Z")
+
+
+def some() -> Any:
+    rng = random.Random(6)
+    return account_with(
+        {7: make_events(20, rng, start=START, span=40 * DAY)}, cohorts={7: make_rows("cohorts", 5, rng, 7)}
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[PostHogServer]:
+    with PostHogServer(some(), cap=100) as running:
+        yield running
+
+
+def read(url: str, *streams: str, **options: Any) -> Output:
+    settings = config(url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 91, **options})
+    return run("read", config=settings, catalog=catalog(*streams))
+
+
+def in_days(days: float) -> str:
+    return format_datetime(datetime.now(timezone.utc) + timedelta(days=days), usegmt=True)
+
+
+# --- what is asked for (7)
+
+
+@pytest.mark.parametrize(
+    ("status", "requested", "length"),
+    [
+        (429, "2592000", "30 days"),
+        (429, "99999999999", "more than 1000 days"),
+        (429, "9" * 400, "more than 1000 days"),
+        (429, "25200", "7 hours"),
+        (429, in_days(31), "31 days"),
+        (503, "86400", "24 hours"),
+        (503, "601", "10 minutes"),
+        (503, in_days(2), "48 hours"),
+    ],
+)
+@pytest.mark.parametrize("stream", ["events", "cohorts"])
+def test_a_wait_that_does_not_fit_into_a_sync_ends_the_stream_at_once_and_says_how_long_it_is(
+    server: PostHogServer, waits: list[float], stream: str, status: int, requested: str, length: str
+) -> None:
+    server.posthog.faults.add(Fault(stream=stream, times=None, status=status, headers={"Retry-After": requested}))
+    output = read(server.url, stream)
+    assert output.status == 1
+    assert f"Stream {stream}, project 7" in output.errors[0]
+    assert f"PostHog asks for a wait of {length} (HTTP {status})" in output.errors[0]
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("status", "requested"), [(429, "20000"), (503, "500"), (429, in_days(0.2)), (503, in_days(0))]
+)
+def test_a_wait_that_fits_is_waited_for(server: PostHogServer, waits: list[float], status: int, requested: str) -> None:
+    server.posthog.faults.add(Fault(stream="cohorts", times=1, status=status, headers={"Retry-After": requested}))
+    assert read(server.url, "cohorts").status == 0
+    least = float(requested) if requested.isdigit() else 0.2 * 86_400 - 10 if status == 429 else 0
+    assert len(waits) == 1
+    assert least <= waits[0] <= least * 1.1 + 20
+
+
+def test_waits_that_fit_one_by_one_but_not_together_end_the_stream(server: PostHogServer, waits: list[float]) -> None:
+    server.posthog.faults.add(Fault(stream="cohorts", times=None, status=503, headers={"Retry-After": "250"}))
+    output = read(server.url, "cohorts")
+    assert output.status == 1
+    assert sum(waits) < 700
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("odd", ["", "soon", "-5", "1.5", "1e9", "٣", "Wed, 99 Nov 2026 00:00:00 GMT"])
+def test_a_wait_that_makes_no_sense_is_as_good_as_none(server: PostHogServer, waits: list[float], odd: str) -> None:
+    headers = {"Retry-After": odd.encode().decode("latin-1")}
+    server.posthog.faults.add(Fault(stream="cohorts", times=2, status=429, headers=headers))
+    assert read(server.url, "cohorts").status == 0
+    assert max(waits) < 10
+
+
+# --- answers that do not end (8)
+
+
+def test_a_body_that_drips_is_given_up_and_asked_for_again(
+    server: PostHogServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10_000_000))
+    monkeypatch.setattr("source_posthog.clock.seconds", lambda: float(next(ticks)))  # a second with each look
+    dripping = server.posthog.faults.add(Fault(stream="cohorts", times=1, **drip(0.001)))
+    output = read(server.url, "cohorts")
+    assert output.keys("cohorts") == expected_keys(server.posthog.account)["cohorts"]
+    assert (output.status, dripping.used, len(waits)) == (0, 1, 1)
+
+
+# --- our own request budget (18)
+
+
+def test_waiting_for_the_request_budget_is_announced_and_counted(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("source_posthog.budget.sleep", slept.append)
+    refusals = iter([5, 500, 0])
+
+    def try_acquire(policy: MovingWindowCallRatePolicy, request: Any, weight: int) -> None:
+        seconds = next(refusals, 0) if "/events/" in request.url else 0
+        if seconds:
+            raise CallRateLimitHit("full", request, 1, "1140/1h", timedelta(seconds=seconds))
+
+    monkeypatch.setattr(MovingWindowCallRatePolicy, "try_acquire", try_acquire)
+    posthog = PostHog(some(), cap=100)
+    with answers_from(posthog):
+        output = read("https://us.posthog.com", "events")
+    assert output.keys("events") == expected_keys(posthog.account)["events"]
+    assert slept == [5, 500]
+    assert [line for line in output.logs if "waits" in line and "used up" in line] == [
+        "Stream events: waits 500 s, since the requests that PostHog's cloud allows in a minute or an hour are used up"
+    ]
+    (line,) = [line for line in output.logs if line.startswith("Stream events: 20 records")]
+    assert line.endswith(", 500 s waited")
+
+
+@pytest.mark.parametrize(
+    ("url", "stream", "has_budget"),
+    [
+        ("https://us.posthog.com", "events", True),
+        ("https://eu.posthog.com", "cohorts", True),
+        ("https://app.posthog.com", "insights", True),
+        ("https://posthog.example.com", "events", False),
+    ],
+)
+def test_the_budget_fits_the_addresses_that_are_asked(
+    monkeypatch: pytest.MonkeyPatch, url: str, stream: str, has_budget: bool
+) -> None:
+    spent: list[str] = []
+
+    def try_acquire(policy: MovingWindowCallRatePolicy, request: Any, weight: int) -> None:
+        spent.append(f"{request.path_url.partition('?')[0]} {policy}")
+
+    monkeypatch.setattr(MovingWindowCallRatePolicy, "try_acquire", try_acquire)
+    with answers_from(PostHog(some(), cap=100)):
+        read(url, stream)
+    lists = [line for line in spent if f"/{stream}" in line.split()[0]]
+    assert bool(lists) == has_budget
+    limit = "4560 per" if stream == "cohorts" else "1140 per"
+    assert all(limit in line for line in lists)
+
+
+# --- what the log says of waits (18)
+
+
+def test_seconds_waited_are_those_of_the_wall_and_not_of_all_workers_together(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr("source_posthog.clock.seconds", lambda: 0.0)  # all workers wait at the same time
+    projects = range(1, 11)
+    made = account_with({project: [] for project in projects})
+    with PostHogServer(made) as server:
+        server.posthog.faults.add(Fault(stream="cohorts", times=10, **throttled(600)))
+        output = read(server.url, "cohorts")
+    (line,) = [line for line in output.logs if line.startswith("Stream cohorts: 0 records")]
+    assert 600 <= int(line.rsplit(", ")[-1].split()[0]) <= 700
+    assert len(waits) == 10

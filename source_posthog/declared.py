@@ -1,0 +1,85 @@
+"""The windows of events as the manifest declares them, evaluated for a configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airbyte_cdk.sources.declarative.datetime.datetime_parser import DatetimeParser
+from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
+from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
+
+from source_posthog.events.instants import MICROSECOND, instant
+from source_posthog.events.windows import Plan
+
+MANIFEST = Path(__file__).with_name("manifest.yaml")
+
+
+@dataclass(frozen=True)
+class DeclaredWindows:
+    """`incremental_sync` of a stream, a DatetimeBasedCursor in the manifest's own words.
+
+    Attributes:
+        incremental_sync: as the manifest has it.
+        config: with a value for each option that has a default.
+    """
+
+    incremental_sync: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+    @property
+    def cursor_field(self) -> str:
+        return str(self.incremental_sync["cursor_field"])
+
+    def plan(self, present: datetime) -> Plan:
+        """The windows of a sync that begins at `present`; none ends later."""
+        start, end = self._instant("start_datetime"), self._instant("end_datetime")
+        granularity = self._duration("cursor_granularity")
+        if granularity != MICROSECOND:
+            raise ValueError(f"PostHog's bounds are exclusive at a microsecond; cursor_granularity is {granularity}")
+        return Plan(
+            start, min(end, present) if end else present, self._duration("step"), self._duration("lookback_window")
+        )
+
+    def write(self, at: datetime) -> str:
+        """`at` as the bound of a window."""
+        return DatetimeParser().format(at.astimezone(timezone.utc), str(self.incremental_sync["datetime_format"]))
+
+    def _evaluated(self, name: str) -> str:
+        declared = self.incremental_sync.get(name)
+        text = str(declared["datetime"] if isinstance(declared, Mapping) else declared or "")
+        return str(InterpolatedString.create(text, parameters={}).eval(self.config) or "") if text else ""
+
+    def _instant(self, name: str) -> datetime | None:
+        text = self._evaluated(name)
+        return instant(text) if text else None
+
+    def _duration(self, name: str) -> timedelta:
+        text = self._evaluated(name)
+        parsed = pendulum.parse(text) if text else timedelta(0)
+        if not isinstance(parsed, timedelta):
+            raise ValueError(f"{name} is not an ISO 8601 duration: {text!r}")
+        return timedelta(microseconds=round(parsed.total_seconds() * 1e6))  # pendulum's own do not mix with datetimes
+
+
+def with_defaults(config: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:
+    """`config`, and the default of each option of the JSON schema `specification` that it does not name."""
+    defaults = {name: option["default"] for name, option in specification["properties"].items() if "default" in option}
+    return {**defaults, **config}
+
+
+def declared_windows(config: Mapping[str, Any]) -> DeclaredWindows:
+    """The windows of the connector's own manifest, for a slicer that is built by hand."""
+    manifest = _manifest()
+    events = next(stream for stream in manifest["streams"] if stream["name"] == "events")
+    return DeclaredWindows(
+        events["incremental_sync"], with_defaults(config, manifest["spec"]["connection_specification"])
+    )
+
+
+@cache
+def _manifest() -> Mapping[str, Any]:
+    return YamlDeclarativeSource(path_to_yaml=str(MANIFEST)).resolved_manifest

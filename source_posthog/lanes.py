@@ -1,0 +1,74 @@
+"""What is known of each project while its events are read."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from source_posthog.events.reading import Reach
+from source_posthog.events.windows import Range
+
+# A third event list of one project waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
+EVENT_LISTS_AT_ONCE = 2
+
+# How often a window that waits for an older one looks whether that is still being read, in seconds.
+LOOK_AGAIN = 1.0
+
+
+class Lane:
+    """One project in one sync, for all threads that read its windows.
+
+    Attributes:
+        requests: one for each event list of the project that may run.
+        reach: how long a range the server can answer.
+        is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
+            its state waits for that window, so the next sync would read all later ones again.
+        first_event_asked: whether its empty history was looked for; hold `history` to look at it.
+    """
+
+    def __init__(self) -> None:
+        self.requests = threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)
+        self.reach = Reach()
+        self.is_abandoned = False
+        self.history = threading.Lock()
+        self.first_event_asked = False
+        self._reading: list[Range] = []
+        self._progress = threading.Condition()
+
+    @contextmanager
+    def reading(self, window: Range) -> Iterator[None]:
+        """`window` is being read inside."""
+        with self._progress:
+            self._reading.append(window)
+        try:
+            yield
+        finally:
+            with self._progress:
+                self._reading.remove(window)
+                self._progress.notify_all()
+
+    def moved(self) -> None:
+        """More of the project is emitted."""
+        with self._progress:
+            self._progress.notify_all()
+
+    def wait_for_turn(self, window: Range, may_read_on: Callable[[datetime, datetime], bool]) -> None:
+        """Wait until `window` may emit more, as long as another window that may is being read."""
+        with self._progress:
+            while not may_read_on(*window) and not self.is_abandoned:
+                if not any(other != window and may_read_on(*other) for other in self._reading):
+                    return
+                self._progress.wait(LOOK_AGAIN)
+
+
+class Lanes:
+    """The lanes of a sync, by project."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lanes: dict[Any, Lane] = {}
+
+    def of(self, project_id: Any) -> Lane:
+        with self._lock:
+            return self._lanes.setdefault(project_id, Lane())

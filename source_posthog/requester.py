@@ -1,0 +1,110 @@
+"""Sends the requests of a stream, and knows what each is about."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.declarative.requesters.request_options import InterpolatedRequestOptionsProvider
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_posthog.budget import AnnouncedBudget
+from source_posthog.errors import PostHogError, Where, place
+from source_posthog.sync import Sync
+from source_posthog.transport import Client
+from source_posthog.waiting import PostHogBackoff, patiently
+
+logger = logging.getLogger("airbyte")
+
+
+@dataclass(kw_only=True)
+class PostHogRequester(HttpRequester):
+    """The stock requester, and what only the place from which a request is sent can know.
+
+    Its errors say which stream and project they are about. It asks nothing more of a PostHog that is down (health.py).
+    It does not take the word of a list that its project is gone.
+
+    Attributes:
+        name: of the stream; the parameter `name` where none is given.
+        request_parameters: as of the stock requester in a manifest.
+    """
+
+    name: str = ""
+    request_parameters: Mapping[str, str] | None = None
+    sync: Sync = field(default_factory=Sync)
+
+    def __post_init__(self, parameters: Mapping[str, Any]) -> None:
+        self.name = self.name or parameters["name"]
+        self.request_options_provider = InterpolatedRequestOptionsProvider(
+            config=self.config, request_parameters=self.request_parameters, parameters=parameters
+        )
+        super().__post_init__(parameters)
+        self._backoff = PostHogBackoff(self.config, parameters, sync=self.sync)
+        self._http_client = Client(
+            name=self.name,
+            logger=self.logger,
+            error_handler=self.error_handler,
+            backoff_strategy=self._backoff,
+            authenticator=self._authenticator,
+            api_budget=AnnouncedBudget(self.api_budget, self._announce) if self.api_budget else None,
+            message_repository=self.message_repository,
+            request_timeout=(self.connect_timeout_in_seconds, self.read_timeout_in_seconds),
+        )
+
+    def send_request(self, *arguments: Any, **options: Any) -> requests.Response | None:
+        """The answer; one that is not `ok` says that the project of the slice is gone.
+
+        Raises PostHogError, which says where, if PostHog refuses, or gives no usable answer in time; and
+        RequestWindowSplitRequiredException if it is asked for too much.
+        """
+        where = Where.of(self.name, options.get("stream_slice"))
+        self.sync.health.require(self.name)
+        with place(where):
+            response = self._send(*arguments, **options)
+            if response is not None and not response.ok:
+                self._require_gone(response, where)
+        if response is not None:
+            self.sync.answers.place(response, where)
+        return response
+
+    def send_patiently(self, **options: Any) -> requests.Response | None:
+        """As `send_request`, for a request that asks for the least that can be asked for: see `patiently`."""
+        with place(Where.of(self.name, options.get("stream_slice"))):
+            return patiently(lambda: self.send_request(**options), self._backoff)
+
+    def _send(self, *arguments: Any, **options: Any) -> requests.Response | None:
+        """As the stock `send_request`, also for exceptions that it does not expect: all become a sentence."""
+        try:
+            return super().send_request(*arguments, **options)
+        except AirbyteTracedException:
+            raise
+        except Exception as error:
+            raise PostHogError(
+                f"PostHog could not be asked, because of an unexpected {type(error).__name__} ({error}). Run the sync "
+                "again; if this persists, report it.",
+                FailureType.system_error,
+                cause=error,
+            ) from error
+
+    def _require_gone(self, response: requests.Response, where: Where) -> None:
+        """Raise PostHogError unless the project is gone; warn of it if it is."""
+        detail = self.sync.answers.detail(response)
+
+        def ask() -> bool:
+            answer = self._send(path=f"api/projects/{where.project}/")
+            return answer is not None and not answer.ok
+
+        if not self.sync.gone.confirmed(where.project, ask):
+            raise PostHogError(
+                f'PostHog knows the project, but not {urlsplit(response.url).path} ("{detail}"). Run the sync again; '
+                "if this persists, that list is no longer there: take the stream out of the connection.",
+                FailureType.system_error,
+            )
+        logger.warning(f'{where}: PostHog does not know the project any more ("{detail}"), so it is skipped.')
+
+    def _announce(self, seconds: float) -> None:
+        self.sync.log.budget(self.name, seconds)

@@ -1,0 +1,249 @@
+"""Cuts the time of all projects into windows, and keeps their state: where the engine of the CDK meets the ledger."""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import InitVar, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.datetime.datetime_parser import DatetimeParser
+from airbyte_cdk.sources.declarative.partition_routers import CartesianProductStreamSlicer
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.message import MessageRepository, NoopMessageRepository
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
+from airbyte_cdk.sources.types import Config, Record, StreamSlice
+
+from source_posthog.declared import DeclaredWindows, declared_windows
+from source_posthog.errors import PostHogError
+from source_posthog.events.instants import instant
+from source_posthog.events.ledger import Ledger
+from source_posthog.events.windows import SETTLING, Plan, Range, in_turns, lay_out
+from source_posthog.sync import Sync
+
+logger = logging.getLogger("airbyte")
+
+# Rows that the later windows of a project may emit before the state covers them. With PAGES_IN_HAND of its oldest
+# window, a stop costs a project no more than 50,000 rows.
+ROWS_AHEAD = 16_000
+
+# A state message holds all projects, so states of an account with many small ones would be larger than its records.
+# One is emitted when the records since the last are at least so many times as large, by cautious guesses in bytes.
+RECORDS_TO_STATE = 8
+BYTES_OF_A_RECORD = 300
+BYTES_OF_AN_ENTRY = 150
+
+
+@dataclass
+class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
+    """Cuts each project's time into windows, and keeps each project's state.
+
+        projects 1 and 2, start_date 2026-01-01, windows of 30 days, on 2026-02-10:
+        slices  {"project_id": 1, "start_time": "2026-01-01T00:00:00.000000Z", "end_time": "2026-01-31T00:..."}
+                {"project_id": 2, ... the same}, then those from 2026-01-31 to 2026-02-10
+        state   {"1": {"timestamp": "2026-01-07T08:30:00.123456+00:00", "since": "2026-01-01T00:00:00.000000Z"}, ...}
+
+    The stock cursors write another form of state, start a project that is new at the newest state of the others, and
+    move past windows that are still open.
+
+    Without `stream_slicers` the projects named in the state are sliced; with one, the projects that it gives. With two
+    it is the product of both: the windows of the second for each project of the first.
+
+    Attributes:
+        stream_slicers: what gives the projects; then, if the manifest's windows are not wanted, what gives windows with
+            `start_time` and `end_time` and takes `set_initial_state`.
+        config: of the connector; options without a value have the default of the spec.
+    """
+
+    stream_slicers: list[PartitionRouter] = field(default_factory=list)
+    parameters: InitVar[Mapping[str, Any] | None] = None
+    config: Config = field(default_factory=dict)
+    sync: Sync = field(default_factory=Sync)
+
+    def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
+        # Not the parent's: it only warns that parent state is not kept, and projects have none.
+        self._lock = threading.RLock()
+        self._stream_name = "events"
+        self._declared: DeclaredWindows | None = None
+        self._ledger: Ledger | None = None
+        self._state_manager: ConnectorStateManager | None = None
+        self._message_repository: MessageRepository = NoopMessageRepository()
+        self._rows_since_state = 0
+
+    def bind(
+        self,
+        stream_name: str,
+        declared: DeclaredWindows,
+        state_manager: ConnectorStateManager,
+        message_repository: MessageRepository,
+    ) -> None:
+        """Be the cursor of a stream: take its windows from `declared` and its state from `state_manager`, and emit
+        state messages to `message_repository`."""
+        self._stream_name, self._declared = stream_name, declared
+        self._state_manager, self._message_repository = state_manager, message_repository
+        self.set_initial_state(state_manager.get_stream_state(stream_name, None))
+
+    @property
+    def declared(self) -> DeclaredWindows:
+        """The windows; those of the connector's manifest where the slicer was built by hand."""
+        if self._declared is None:
+            self._declared = declared_windows(self.config)
+        return self._declared
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            self._ledger = Ledger(self.declared.cursor_field)
+        return self._ledger
+
+    @property
+    def cursor_field(self) -> CursorField:
+        return CursorField(self.declared.cursor_field)
+
+    # --- state
+
+    @property
+    def state(self) -> MutableMapping[str, Any]:
+        return self.ledger.state()
+
+    def get_stream_state(self) -> Mapping[str, Any]:
+        """The state as of now; a copy."""
+        with self._lock:
+            return self.ledger.state()
+
+    def set_initial_state(self, stream_state: Mapping[str, Any] | None) -> None:
+        """Begin from `stream_state`. Raises PostHogError, naming the entry, where one is not a valid timestamp."""
+        try:
+            with self._lock:
+                self.ledger.begin(stream_state or {})
+        except ValueError as invalid:
+            raise PostHogError(
+                f"The state {invalid} in stream {self._stream_name} has no timestamp in ISO 8601. Reset the stream, or "
+                "correct the state.",
+                FailureType.config_error,
+            ) from invalid
+
+    # --- windows
+
+    def stream_slices(self) -> Iterable[StreamSlice]:
+        """The windows of all projects, oldest first, a turn for each project, so that workers spread over projects."""
+        if len(self.stream_slicers) > 1:
+            yield from self._product(*self.stream_slicers)
+            return
+        if self.stream_slicers:
+            partitions = [one.partition for one in self.stream_slicers[0].stream_slices()]
+        else:
+            partitions = [{"project_id": project} for project in self.ledger.projects]
+        # Only now: the answers for the projects have shown PostHog's own present.
+        plan = self.declared.plan(self.sync.clock.present())
+        self._say_what_older_states_leave_open()
+        yield from in_turns(self._windows_of(partition, plan) for partition in partitions)
+
+    def _windows_of(self, partition: Mapping[str, Any], plan: Plan) -> Iterator[StreamSlice]:
+        with self._lock:
+            windows = lay_out(self.ledger, project_of(partition), plan, keep_since=self._state_manager is not None)
+        for start, end in windows:
+            self.sync.log.windows += 1
+            bounds = {"start_time": self.declared.write(start), "end_time": self.declared.write(end)}
+            yield StreamSlice(partition=partition, cursor_slice=bounds)
+
+    def _product(self, projects: PartitionRouter, windows: Any) -> Iterator[StreamSlice]:
+        """The slices of `windows` for each of `projects`, from its own state, each from where the one before ended."""
+        form = getattr(windows, "datetime_format", None)
+        for project in projects.stream_slices():
+            text = self.ledger.timestamp(project_of(project))
+            if text and form:
+                text = DatetimeParser().format(instant(text), form)
+            windows.set_initial_state({self.declared.cursor_field: text} if text else {})
+            bounds = [(one["start_time"], one["end_time"]) for one in windows.stream_slices()]
+            starts = [start for start, _ in bounds[:1]] + [end for _, end in bounds[:-1]]
+            if bounds:
+                first, last = instant(starts[0]), instant(bounds[-1][1])
+                with self._lock:
+                    self.ledger.plan(project_of(project), first, last, self.sync.clock.present() - SETTLING)
+            for start, (_, end) in zip(starts, bounds, strict=True):
+                yield StreamSlice(partition=project.partition, cursor_slice={"start_time": start, "end_time": end})
+
+    def _say_what_older_states_leave_open(self) -> None:
+        entries = [self.ledger.state()[project] for project in self.ledger.projects]
+        if self._state_manager is not None and any(entry and "since" not in entry for entry in entries):
+            logger.info(
+                f"Stream {self._stream_name}: the state does not say from which date on it covers events, since an "
+                "earlier version wrote it. If start_date was moved to an earlier date since then, clear the stream to "
+                "read the events before."
+            )
+
+    # --- what the retriever reports, from many threads
+
+    def cover(self, project: str, start: datetime, end: datetime, newest: str | None = None, rows: int = 0) -> None:
+        """All events of [start, end) are emitted, `rows` of them just now; the newest is at `newest`.
+
+        Emits the state if it moved and enough records came since the last one.
+        """
+        # One lock around both, so that a newer state is never emitted before an older one.
+        with self._lock:
+            self._rows_since_state += rows
+            moved = self.ledger.cover(project, start, end, newest, rows)
+            entries = len(self.ledger.projects) + 1
+            if moved and self._rows_since_state * BYTES_OF_A_RECORD >= RECORDS_TO_STATE * entries * BYTES_OF_AN_ENTRY:
+                self._emit_state()
+
+    def unread(self, project: str, window: Range) -> Range:
+        with self._lock:
+            return self.ledger.unread(project, *window)
+
+    def planned(self, project: str) -> Range | None:
+        with self._lock:
+            return self.ledger.planned(project)
+
+    def may_read_on(self, project: str, start: datetime, end: datetime) -> bool:
+        with self._lock:
+            return self.ledger.may_read_on(project, start, end, ROWS_AHEAD)
+
+    # --- what the engine reports
+
+    def observe(self, record: Record) -> None:
+        """Nothing to do for a single record: the retriever reports what is emitted."""
+
+    def close_partition(self, partition: Partition) -> None:
+        """Nothing to do for the state either: a window that was not read whole ends like one that was."""
+        self.sync.log.window_done(partition.to_slice() or {})
+
+    def close_slice(self, stream_slice: Mapping[str, Any], most_recent_record: Mapping[str, Any] | None = None) -> None:
+        """`stream_slice` was read to its end, and `most_recent_record` is the newest record in it, if it had any."""
+        newest = most_recent_record[self.declared.cursor_field] if most_recent_record else None
+        with self._lock:
+            self.ledger.cover(project_of(stream_slice), *range_of(stream_slice), newest)
+
+    def _emit_state(self) -> None:
+        if self._state_manager is None:
+            return
+        self._rows_since_state = 0
+        self._state_manager.update_state_for_stream(self._stream_name, None, self.ledger.state())
+        self._message_repository.emit_message(self._state_manager.create_state_message(self._stream_name, None))
+
+    def ensure_at_least_one_state_emitted(self) -> None:
+        with self._lock:
+            self._emit_state()
+
+    def should_be_synced(self, record: Record) -> bool:
+        """True: the server was asked for exactly the window, so there is nothing to filter."""
+        return True
+
+    def is_greater_than_or_equal(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+        """Whether the record `first` is as new as `second` or newer, compared as instants."""
+        key = self.declared.cursor_field
+        return instant(first[key]) >= instant(second[key])
+
+
+def project_of(stream_slice: Mapping[str, Any]) -> str:
+    """The project of a slice, as the state names it."""
+    return str(stream_slice["project_id"])
+
+
+def range_of(stream_slice: Mapping[str, Any]) -> Range:
+    """The time of a slice."""
+    return instant(stream_slice["start_time"]), instant(stream_slice["end_time"])

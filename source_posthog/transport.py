@@ -1,0 +1,92 @@
+"""How a request crosses the network: to `base_url` and to nowhere else, and in a time that has an end."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import requests
+from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
+from airbyte_cdk.sources.streams.http import HttpClient
+from requests.adapters import HTTPAdapter
+
+from source_posthog import clock
+
+# Between two bytes the read timeout of the manifest holds, but a body that drips would never meet it. A page of 100 MB
+# over a slow line (1 MB/s) takes two minutes, and may take seven hours by these.
+GRACE = 60  # seconds that any body may take
+LEAST_RATE = 4096  # bytes a second that it must come at on top of that
+CHUNK = 64 * 1024
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Client(HttpClient):
+    """The CDK's client, with Transport to send its requests."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        transport = Transport(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, transport)
+
+
+class Transport(HTTPAdapter):
+    """Sends a request. Raises RedirectRefused, and SlowBody while the body is read, which requests does at once."""
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        response = super().send(request, *arguments, **options)
+        if response.is_redirect:
+            # Before it is followed: the key must not go there.
+            _require_same(request, urljoin(str(request.url), response.headers["Location"]))
+        response.raw = TimedBody(response.raw)
+        return response
+
+
+class TimedBody:
+    """The body of an answer, as requests reads it (urllib3's HTTPResponse), with a deadline that moves as it comes."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, _: int, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The body in pieces, each as soon as it is there. Raises SlowBody."""
+        begun, received = clock.seconds(), 0
+        while piece := self._raw.read1(CHUNK, decode_content=decode_content):
+            received += len(piece)
+            yield piece
+            if clock.seconds() - begun > GRACE + received / LEAST_RATE:
+                self._raw.close()
+                raise SlowBody
+
+
+class SlowBody(requests.Timeout):
+    """The body of an answer comes so slowly that it may never end."""
+
+
+class RedirectRefused(requests.RequestException):
+    """A redirect that would not lead to what was asked for, or take the API key to another place."""
+
+
+def _require_same(request: requests.PreparedRequest, target: str) -> None:
+    """Refuse a redirect to another host or scheme, to another path, or to an address without what was asked for."""
+    old, new = urlsplit(str(request.url)), urlsplit(target)
+    asked, kept = (set(parse_qsl(url.query, keep_blank_values=True)) for url in (old, new))
+    old_place, new_place = ((url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)) for url in (old, new))
+    if old_place == new_place and old.path.rstrip("/") == new.path.rstrip("/"):
+        if asked <= kept:
+            return
+        advice = "That comes from a server or proxy in front of PostHog, which must keep the query of an address."
+    elif "/api/projects" in new.path:
+        base = f"{new.scheme}://{new.netloc}{new.path.partition('/api/projects')[0]}"
+        advice = f"Set `base_url` to {base}."
+    else:
+        advice = "That is not PostHog's API: set `base_url` to the address of PostHog itself."
+    dropped = " without its query" if not asked <= kept else ""
+    raise RedirectRefused(
+        f"the request for {old.path} is redirected to {new.scheme}://{new.netloc}{new.path}{dropped}, and the redirect "
+        f"was not followed. {advice}",
+        request=request,
+    )

@@ -1,0 +1,80 @@
+"""What was wrong with an answer, or that there was none: in words, and as far as it decides what is done about it."""
+
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from source_posthog.answers import Answers
+
+# The first that an exception is an instance of; more special ones come first. requests-mock and others have their own.
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.ReadTimeout, "it did not answer in time"),
+    (requests.ConnectTimeout, "it could not be reached in time"),
+    (requests.exceptions.ProxyError, "the proxy could not be reached"),
+    (requests.exceptions.SSLError, "no encrypted connection could be made"),
+    (requests.exceptions.ChunkedEncodingError, "the connection ended in the middle of an answer"),
+    (requests.exceptions.ContentDecodingError, "an answer that cannot be decompressed"),
+    (requests.TooManyRedirects, "it redirects in circles"),
+    (requests.ConnectionError, "the connection failed"),
+)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An answer that is of no use, for now.
+
+    Attributes:
+        words: what was wrong, to stand after "the last one:".
+        throttled: PostHog is up, and refuses for a time.
+        too_slow: PostHog is up, and needs to be asked for less.
+        unreachable: nothing answered at all.
+        requested: seconds to wait, as the answer says; None where it does not say.
+    """
+
+    words: str
+    throttled: bool = False
+    too_slow: bool = False
+    unreachable: bool = False
+    requested: float | None = None
+
+
+def trouble_of(response_or_exception: requests.Response | Exception | None, answers: Answers) -> Trouble:
+    """What was wrong with an answer that is going to be asked for again."""
+    if isinstance(response_or_exception, requests.Response):
+        response = response_or_exception
+        detail = answers.detail(response)
+        words = f"HTTP {response.status_code}" + (f", {detail.rstrip('.')}" if detail else "")
+        return Trouble(
+            words="an answer that is not a JSON object" if response.ok else words,
+            throttled=response.status_code == requests.codes.too_many_requests,
+            requested=_requested_wait(response, detail),
+        )
+    words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
+    unreachable = isinstance(response_or_exception, requests.ConnectionError)
+    return Trouble(words or type(response_or_exception).__name__, unreachable=unreachable)
+
+
+def _requested_wait(response: requests.Response, detail: str) -> float | None:
+    """Seconds, from `Retry-After` (seconds, or a date) or else PostHog's sentence ("available in 2202 seconds")."""
+    header = response.headers.get("Retry-After", "")
+    for text in (header, detail):
+        if seconds := re.search(r"^\s*([0-9]+)\s*$|available in ([0-9]+) second", text):
+            return float(seconds[1] or seconds[2])
+        try:
+            until = parsedate_to_datetime(text)
+            now = datetime.now(timezone.utc)
+            return max(0.0, ((until if until.tzinfo else until.replace(tzinfo=timezone.utc)) - now).total_seconds())
+        except (TypeError, ValueError, IndexError, OverflowError):
+            continue
+    return None
+
+
+def certificate_fault(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Why a certificate was refused, if that is what is behind `error`; urllib3 and requests wrap it several times."""
+    if error is None or isinstance(error, ssl.SSLCertVerificationError):
+        return error
+    return certificate_fault(error.__cause__) or certificate_fault(error.__context__)

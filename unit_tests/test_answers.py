@@ -1,0 +1,66 @@
+"""Bodies of answers: decoded once, and not when they are nested without end."""
+
+import json
+
+import pytest
+import requests
+
+from source_posthog.answers import MOST_LEVELS, Answers, is_nested_too_deeply
+from source_posthog.errors import NestedTooDeeply, PostHogError, Where
+
+
+def answer(body: bytes) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made._content, made.url = 200, body, "http://posthog/api/projects/7/cohorts"
+    return made
+
+
+def nested(levels: int, inside: bytes = b"1") -> bytes:
+    return b'{"a":[' * (levels // 2) + inside + b"]}" * (levels // 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_deep"),
+    [
+        (nested(MOST_LEVELS), False),
+        (nested(MOST_LEVELS + 2), True),
+        (nested(100_000), True),
+        (nested(MOST_LEVELS + 2, b'"} not a bracket ]"'), True),
+        (nested(MOST_LEVELS + 2, rb'"a \" } quote ]"'), True),
+        (json.dumps({"results": [{"id": one, "name": "{[ never closed"} for one in range(2000)]}).encode(), False),
+        (json.dumps({"results": [{"id": one, "name": "{" * 900} for one in range(3)]}).encode(), False),
+        (json.dumps({"results": [{"id": one, "name": 'a \\" { "'} for one in range(2000)]}).encode(), False),
+        (b"", False),
+    ],
+    ids=["deepest", "too deep", "endless", "bracket", "quote", "brackets", "many brackets", "quotes", "empty"],
+)
+def test_brackets_in_strings_are_not_levels(body: bytes, is_deep: bool) -> None:
+    assert is_nested_too_deeply(body) == is_deep
+
+
+def test_a_body_is_decoded_once_and_let_go_of_with_its_answer() -> None:
+    answers, response = Answers(), answer(b'{"results": [{"id": 1}]}')
+    assert answers.rows(response) is answers.rows(response)
+    del response
+    assert len(answers._bodies) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"<html>" + b"{" * 2000, PostHogError),
+        (b"[" * 5000, PostHogError),
+        (b"[]", PostHogError),
+        (b"null", PostHogError),
+        (b" " + nested(2000), NestedTooDeeply),
+    ],
+)
+def test_what_is_no_object_says_of_which_stream_and_project_it_is(body: bytes, error: type[PostHogError]) -> None:
+    answers, response = Answers(), answer(body)
+    answers.place(response, Where("cohorts", 7))
+    with pytest.raises(
+        PostHogError, match=r"^Stream cohorts, project 7: PostHog's answer for /api/projects/7/cohorts"
+    ) as got:
+        answers.rows(response)
+    assert type(got.value) is error
+    assert answers.detail(response) == ""
