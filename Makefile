@@ -5,7 +5,7 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test lint prove mutants bench lock clean
+.PHONY: demo test coverage lint prove mutants bench lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m integration_tests.demo
@@ -13,16 +13,23 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
+# Every branch of the core, by its own tests.
+coverage: $(STAMP)
+	$(BIN)/coverage erase
+	WINDOWS=1000 SYNCS=1000 $(BIN)/coverage run -m pytest unit_tests/events unit_tests/test_simulation.py
+	$(BIN)/coverage report
+
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# The long proof: hundreds of random accounts and hundreds of crashes.
+# The long proof: a hundred thousand simulated syncs, hundreds of random accounts and hundreds of crashes.
 prove: $(STAMP)
+	PROOF=long $(BIN)/python -m pytest -n auto unit_tests/events unit_tests/test_simulation.py
 	PROOF=long $(BIN)/python -m pytest integration_tests/test_proof.py integration_tests/test_crash.py
 
-# Breaks each rule of the events algorithm in a copy, and shows which test notices.
+# Breaks each rule of the reading of events in a copy, and shows which test notices.
 mutants: $(STAMP)
 	$(BIN)/python -m integration_tests.mutants
 
@@ -44,4 +51,4 @@ lock:
 		--no-header --no-annotate pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-* .bench build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .bench .coverage build *.egg-info .mypy_cache .ruff_cache .hypothesis

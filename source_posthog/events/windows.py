@@ -59,7 +59,8 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, keep_since: bool = True
     begins = None  # where the covered range begins as of now, if that changes
     backfill: Iterator[Range] = iter(())
     if keep_since and plan.start is not None:
-        if since is None or timestamp is None or plan.start > timestamp:
+        # Where start_date cuts off the lookback, what arrives late before it is not looked for: nor is it covered.
+        if since is None or timestamp is None or since <= plan.start == start:
             begins = plan.start
         elif plan.start < since:
             start = max(start, since)

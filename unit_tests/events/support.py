@@ -1,0 +1,121 @@
+"""What the tests of the core share: instants, events, and the embedded server's events list without HTTP."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+from integration_tests.posthog_server import Event, EventTable, Project, isoformat
+from integration_tests.posthog_server import event_list as server
+from source_posthog.events import event_list
+from source_posthog.events.reading import Batch, Page, Query, Reach, TooSlow, read
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+US = timedelta(microseconds=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MONTH = 30 * DAY
+LIMIT = 1000  # rows a page that the connector asks for
+LATER = 4_102_444_800_000_000  # the embedded server's clock, the year 2100: it shows all of its events
+
+
+def us(at: datetime) -> int:
+    """`at` in the embedded server's unit, microseconds since the epoch."""
+    return (at - EPOCH) // US
+
+
+def text(at: datetime) -> str:
+    """`at` as PostHog writes it."""
+    return isoformat(us(at))
+
+
+def ids(number: int, seed: str, alike: int = 0) -> list[str]:
+    """`number` ids of 32 hex digits, others for each seed, of which the last `alike` digits are the same."""
+    rng = random.Random(seed)
+    return [f"{rng.getrandbits(128):032x}"[: 32 - alike] + "a" * alike for _ in range(number)]
+
+
+def ties(number: int, at: datetime, alike: int = 0) -> list[Event]:
+    """Events of one instant."""
+    return [Event(id, us(at)) for id in ids(number, f"ties {number} {at}", alike)]
+
+
+def spread(number: int, start: datetime, end: datetime) -> list[Event]:
+    """Events at even distances in [start, end), the first at `start`."""
+    low, length = us(start), us(end) - us(start)
+    names = ids(number, f"spread {number} {start} {end}")
+    return [Event(id, low + length * place // number) for place, id in enumerate(names)]
+
+
+@dataclass
+class EventsList:
+    """The embedded server's events list of one project as what a reader asks: its paging, without HTTP.
+
+    Attributes:
+        cap: the most rows of a page.
+        longest: a longer range is too slow.
+        spell: the first so many answers are all too slow, but for those of this length or shorter.
+        doubles: the share of the pages that have a row twice.
+        cached_spans: a span other than the shortest that holds half a page may be looked at first.
+        requests: how many were asked so far, with those that were too slow.
+    """
+
+    events: Iterable[Event]
+    cap: int = LIMIT
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    longest: timedelta | None = None
+    spell: tuple[int, timedelta] = (0, DAY)
+    doubles: float = 0.0
+    cached_spans: bool = False
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        self.project = Project(7, events=EventTable(self.events))
+
+    def ask(self, query: Query) -> Page:
+        self.requests += 1
+        length = query.end - query.start
+        if self.longest is not None and length > self.longest:
+            raise TooSlow
+        if self.requests <= self.spell[0] and length > self.spell[1]:
+            raise TooSlow
+        events, more = self._events(event_list.parameters(query), us(query.start), us(query.end))
+        rows = [{"id": one.id, "timestamp": isoformat(one.at)} for one in events]
+        if rows and self.rng.random() < self.doubles:
+            place = self.rng.randrange(len(rows))
+            rows.insert(place, dict(rows[place]))
+        return event_list.page(query, rows, "https://posthog/?before=..." if more else None)
+
+    def _events(self, parameters: dict[str, str], start: int, end: int) -> tuple[list[Event], bool]:
+        """The page, and whether the server believes that there is more: all that is used of the embedded server."""
+        spans = [span for span in server.PROBES if span < end - start + 1] if self.cached_spans else []
+        if spans and self.rng.random() < 0.3:
+            short = {**parameters, "after": isoformat(end - self.rng.choice(spans))}
+            asked = server.parse({**short, "limit": str(LIMIT)}, LATER, self.cap)
+            events, more = server.select(self.project, asked, self.rng)
+            if 2 * len(events) >= asked.limit:
+                return events, more
+        return server.select(self.project, server.parse({**parameters, "limit": str(LIMIT)}, LATER, self.cap), self.rng)
+
+
+def batches(
+    events: EventsList, start: datetime, end: datetime, reach: Reach | None = None, *, in_parts: bool = True
+) -> Iterator[Batch]:
+    return read(Query(7, start, end), events.ask, reach or Reach(), in_parts=in_parts)
+
+
+def ids_read(events: EventsList, start: datetime, end: datetime, *, in_parts: bool = True) -> list[str]:
+    """The ids of [start, end) as a reader emits them, sorted."""
+    return sorted(row["id"] for one in batches(events, start, end, in_parts=in_parts) for row in one.rows)
+
+
+def ids_due(events: Iterable[Event], start: datetime, end: datetime) -> list[str]:
+    """The ids of the events in [start, end), each once, sorted."""
+    low, high = us(start), us(end)
+    return sorted({one.id for one in events if low <= one.at < high})
+
+
+def scripted(*pages: Page) -> Callable[[Query], Page]:
+    """An `ask` that gives `pages` one after the other, whatever the question."""
+    given = iter(pages)
+    return lambda query: next(given)
