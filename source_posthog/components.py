@@ -4,7 +4,7 @@ the exact reader in `events/`.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -21,11 +21,11 @@ from source_posthog.errors import PostHogError, Where, located
 from source_posthog.events import event_list
 from source_posthog.events.instants import MICROSECOND, instant, iso
 from source_posthog.events.reading import Batch, Page, Query, TooSlow, UntrueAnswer, read
-from source_posthog.events.windows import Range, first_event, is_long
+from source_posthog.events.windows import Window, first_event, is_long
 from source_posthog.insights import InsightsRetriever
 from source_posthog.lanes import Lane, Lanes
 from source_posthog.requester import PostHogRequester
-from source_posthog.slicer import EventsCartesianProductStreamSlicer, project_of, range_of
+from source_posthog.slicer import EventsCartesianProductStreamSlicer, project_of, window_of
 from source_posthog.sync import Sync
 
 __all__ = ["EventsCartesianProductStreamSlicer", "EventsSimpleRetriever", "InsightsRetriever"]
@@ -37,6 +37,10 @@ class _Abandoned(Exception):
     """The window is not read to its end, and that is no error of its own."""
 
 
+class _FilterRefused(Exception):
+    """The server does not know how to filter events by their arrival."""
+
+
 @dataclass
 class EventsSimpleRetriever(SimpleRetriever):
     """Reads one window of one project's events: every event in [start_time, end_time) once.
@@ -46,12 +50,14 @@ class EventsSimpleRetriever(SimpleRetriever):
     and what an answer proves, is decided in `events/`.
 
     Attributes:
+        late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
         first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
     """
 
     requester: PostHogRequester
     record_selector: RecordSelector
     stream_slicer: EventsCartesianProductStreamSlicer = field(default_factory=EventsCartesianProductStreamSlicer)
+    late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
@@ -83,7 +89,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         """
         if stream_slice is None:
             raise ValueError("The events stream is read in windows; read_records needs a slice")
-        project_id, window = stream_slice["project_id"], range_of(stream_slice)
+        project_id, window = stream_slice["project_id"], window_of(stream_slice)
         lane, share = self._lanes.of(project_id), 0.0
         try:
             with lane.reading(window):
@@ -94,9 +100,9 @@ class EventsSimpleRetriever(SimpleRetriever):
                         event = batch.rows.pop()
                         event["project_id"] = project_id
                         yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
-                    self.stream_slicer.cover(project_of(stream_slice), batch.start, batch.end, batch.newest, rows)
+                    self._report(stream_slice, window, batch, rows)
                     lane.moved()
-                    share += (batch.end - batch.start) / (window[1] - window[0])
+                    share += (batch.end - batch.start) / (window.end - window.start)
                     self.sync.log.page(stream_slice, rows, self._is_cloud, share)
         except _Abandoned:
             lane.is_abandoned = True
@@ -104,13 +110,25 @@ class EventsSimpleRetriever(SimpleRetriever):
             lane.is_abandoned = True
             raise self._located(error, stream_slice) from error
 
-    def _batches(self, stream_slice: StreamSlice, window: Range, lane: Lane) -> Iterator[Batch]:
+    def _report(self, stream_slice: StreamSlice, window: Window, batch: Batch, rows: int) -> None:
+        """Tell the slicer that the `rows` of `batch` are emitted."""
+        if window.arrived_from:
+            self.sync.log.late(rows)
+            if self._lanes.filter_refused:
+                return  # what was read instead does not show what arrived
+        covered = Window(batch.start, batch.end, window.arrived_from)
+        self.stream_slicer.cover(project_of(stream_slice), covered, batch.newest, rows)
+
+    def _batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
+        if window.arrived_from:
+            yield from self._late_batches(stream_slice, window, lane)
+            return
         project = project_of(stream_slice)
         self._skip_empty_history(stream_slice, lane)
-        start, end = self.stream_slicer.unread(project, window)
         planned = self.stream_slicer.planned(project)
-        is_backfill = planned is not None and start < planned[0]
-        query = Query(stream_slice["project_id"], start, end)
+        is_backfill = planned is not None and window.start < planned[0]
+        left = self.stream_slicer.unread(project, window)
+        query = Query(stream_slice["project_id"], left.start, left.end)
         batches = read(query, partial(self._ask, stream_slice, lane), lane.reach, in_parts=not is_backfill)
         while True:
             lane.wait_for_turn(window, partial(self.stream_slicer.may_read_on, project))
@@ -119,17 +137,38 @@ class EventsSimpleRetriever(SimpleRetriever):
                 return
             yield batch
 
+    def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
+        """What arrived late; where the server cannot tell, all of the lookback again."""
+        ask = partial(self._ask, stream_slice, lane)
+        query = Query(stream_slice["project_id"], window.start, window.end, arrived_from=window.arrived_from)
+        if not self._lanes.filter_refused:
+            try:
+                yield from read(query, ask, lane.late_reach, in_parts=False)
+                return
+            except _FilterRefused as refused:
+                if self._lanes.refuse_filter():
+                    logger.info(
+                        f"Stream {self.name}: this PostHog cannot tell which events arrived late ({refused}), so that "
+                        "the hours of events_lookback_hours before the last sync are read again instead."
+                    )
+        start = max(window.start, window.end - self.stream_slicer.lookback)
+        if start < window.end:
+            yield from read(replace(query, start=start, arrived_from=None), ask, lane.reach, in_parts=False)
+
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         """Ask PostHog's events list; the port of `events.reading`."""
-        send = self.requester.send_patiently if query.is_shortest else self.requester.send_request
+        requester = (self.late_requester if query.arrived_from else None) or self.requester
+        send = requester.send_patiently if query.is_shortest else requester.send_request
         params = self.request_params(None, stream_slice, event_list.parameters(query))
         with lane.requests:
             if lane.is_abandoned:
                 raise _Abandoned
             try:
                 response = send(stream_slice=stream_slice, request_params=params)
-            except RequestWindowSplitRequiredException as slow:
-                raise TooSlow(slow.error_message) from slow
+            except RequestWindowSplitRequiredException as refused:
+                if query.arrived_from and refused.failure_type == FailureType.system_error:
+                    raise _FilterRefused(refused.error_message) from refused
+                raise TooSlow(refused.error_message) from refused
             except AirbyteTracedException:
                 lane.is_abandoned = True  # before the next window of the project asks in vain
                 raise
@@ -159,7 +198,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             except (AirbyteTracedException, UntrueAnswer, ValueError) as error:  # nothing depends on it
                 logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
                 return
-        self.stream_slicer.cover(project_of(stream_slice), planned[0], first)
+        self.stream_slicer.cover(project_of(stream_slice), Window(planned[0], first))
 
     def _one_event(
         self,

@@ -40,29 +40,29 @@ class DeclaredWindows:
         granularity = self._duration("cursor_granularity")
         if granularity != MICROSECOND:
             raise ValueError(f"PostHog's bounds are exclusive at a microsecond; cursor_granularity is {granularity}")
-        return Plan(
-            start, min(end, present) if end else present, self._duration("step"), self._duration("lookback_window")
-        )
+        end = min(end, present) if end else present
+        return Plan(start, end, present, self._duration("step"), self._duration("lookback_window"))
 
     def write(self, at: datetime) -> str:
         """`at` as the bound of a window."""
         return DatetimeParser().format(at.astimezone(timezone.utc), str(self.incremental_sync["datetime_format"]))
 
-    def _evaluated(self, name: str) -> str:
-        declared = self.incremental_sync.get(name)
-        text = str(declared["datetime"] if isinstance(declared, Mapping) else declared or "")
-        return str(InterpolatedString.create(text, parameters={}).eval(self.config) or "") if text else ""
-
-    def _instant(self, name: str) -> datetime | None:
-        text = self._evaluated(name)
-        return instant(text) if text else None
-
-    def _duration(self, name: str) -> timedelta:
-        text = self._evaluated(name)
+    def duration(self, declared: str) -> timedelta:
+        """The ISO 8601 duration that `declared` is for the configuration; zero if it is empty."""
+        text = str(InterpolatedString.create(declared, parameters={}).eval(self.config)) if declared else ""
         parsed = pendulum.parse(text) if text else timedelta(0)
         if not isinstance(parsed, timedelta):
-            raise ValueError(f"{name} is not an ISO 8601 duration: {text!r}")
+            raise ValueError(f"{declared!r} is not an ISO 8601 duration: {text!r}")
         return timedelta(microseconds=round(parsed.total_seconds() * 1e6))  # pendulum's own do not mix with datetimes
+
+    def _instant(self, name: str) -> datetime | None:
+        declared = self.incremental_sync.get(name)
+        text = str(declared["datetime"] if isinstance(declared, Mapping) else declared or "")
+        evaluated = InterpolatedString.create(text, parameters={}).eval(self.config) if text else None
+        return instant(evaluated) if evaluated else None
+
+    def _duration(self, name: str) -> timedelta:
+        return self.duration(str(self.incremental_sync.get(name) or ""))
 
 
 def with_defaults(config: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from source_posthog.events.reading import Reach
-from source_posthog.events.windows import Range
+from source_posthog.events.windows import Window
 
 # A third event list of one project waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
 EVENT_LISTS_AT_ONCE = 2
@@ -22,6 +21,7 @@ class Lane:
     Attributes:
         requests: one for each event list of the project that may run.
         reach: how long a range the server can answer.
+        late_reach: the same, where it looks at when events arrived.
         is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
             its state waits for that window, so the next sync would read all later ones again.
         first_event_asked: whether its empty history was looked for; hold `history` to look at it.
@@ -30,14 +30,15 @@ class Lane:
     def __init__(self) -> None:
         self.requests = threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)
         self.reach = Reach()
+        self.late_reach = Reach()
         self.is_abandoned = False
         self.history = threading.Lock()
         self.first_event_asked = False
-        self._reading: list[Range] = []
+        self._reading: list[Window] = []
         self._progress = threading.Condition()
 
     @contextmanager
-    def reading(self, window: Range) -> Iterator[None]:
+    def reading(self, window: Window) -> Iterator[None]:
         """`window` is being read inside."""
         with self._progress:
             self._reading.append(window)
@@ -53,11 +54,11 @@ class Lane:
         with self._progress:
             self._progress.notify_all()
 
-    def wait_for_turn(self, window: Range, may_read_on: Callable[[datetime, datetime], bool]) -> None:
+    def wait_for_turn(self, window: Window, may_read_on: Callable[[Window], bool]) -> None:
         """Wait until `window` may emit more, as long as another window that may is being read."""
         with self._progress:
-            while not may_read_on(*window) and not self.is_abandoned:
-                if not any(other != window and may_read_on(*other) for other in self._reading):
+            while not may_read_on(window) and not self.is_abandoned:
+                if not any(other != window and may_read_on(other) for other in self._reading):
                     return
                 self._progress.wait(LOOK_AGAIN)
 
@@ -68,6 +69,18 @@ class Lanes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lanes: dict[Any, Lane] = {}
+        self._filter_refused = False
+
+    @property
+    def filter_refused(self) -> bool:
+        """Whether the server does not know how to filter events by their arrival."""
+        return self._filter_refused
+
+    def refuse_filter(self) -> bool:
+        """The server refused the filter by arrival. Returns whether that is news."""
+        with self._lock:
+            is_news, self._filter_refused = not self._filter_refused, True
+        return is_news
 
     def of(self, project_id: Any) -> Lane:
         with self._lock:

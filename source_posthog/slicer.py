@@ -3,8 +3,8 @@
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import InitVar, dataclass, field
-from datetime import datetime
+from dataclasses import InitVar, dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -21,7 +21,7 @@ from source_posthog.declared import DeclaredWindows, declared_windows
 from source_posthog.errors import PostHogError
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.windows import SETTLING, Plan, Range, in_turns, lay_out
+from source_posthog.events.windows import SETTLING, Plan, Range, Window, in_turns, lay_out
 from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
@@ -55,11 +55,13 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     Attributes:
         stream_slicers: what gives the projects; then, if the manifest's windows are not wanted, what gives windows with
             `start_time` and `end_time` and takes `set_initial_state`.
+        late_window: how far before a project's timestamp events are looked for that arrived late; an ISO 8601 duration.
         config: of the connector; options without a value have the default of the spec.
     """
 
     stream_slicers: list[PartitionRouter] = field(default_factory=list)
     parameters: InitVar[Mapping[str, Any] | None] = None
+    late_window: str = ""
     config: Config = field(default_factory=dict)
     sync: Sync = field(default_factory=Sync)
 
@@ -92,6 +94,11 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         if self._declared is None:
             self._declared = declared_windows(self.config)
         return self._declared
+
+    @property
+    def lookback(self) -> timedelta:
+        """How much before the last sync is looked at again."""
+        return self.declared.plan(self.sync.clock.present()).lookback
 
     @property
     def ledger(self) -> Ledger:
@@ -139,15 +146,18 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             partitions = [{"project_id": project} for project in self.ledger.projects]
         # Only now: the answers for the projects have shown PostHog's own present.
         plan = self.declared.plan(self.sync.clock.present())
+        plan = replace(plan, late=self.declared.duration(self.late_window))
         self._say_what_older_states_leave_open()
         yield from in_turns(self._windows_of(partition, plan) for partition in partitions)
 
     def _windows_of(self, partition: Mapping[str, Any], plan: Plan) -> Iterator[StreamSlice]:
         with self._lock:
-            windows = lay_out(self.ledger, project_of(partition), plan, keep_since=self._state_manager is not None)
-        for start, end in windows:
+            windows = lay_out(self.ledger, project_of(partition), plan, by_hand=self._state_manager is None)
+        for window in windows:
             self.sync.log.windows += 1
-            bounds = {"start_time": self.declared.write(start), "end_time": self.declared.write(end)}
+            bounds = {"start_time": self.declared.write(window.start), "end_time": self.declared.write(window.end)}
+            if window.arrived_from:
+                bounds["arrived_from"] = self.declared.write(window.arrived_from)
             yield StreamSlice(partition=partition, cursor_slice=bounds)
 
     def _product(self, projects: PartitionRouter, windows: Any) -> Iterator[StreamSlice]:
@@ -178,30 +188,38 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
 
     # --- what the retriever reports, from many threads
 
-    def cover(self, project: str, start: datetime, end: datetime, newest: str | None = None, rows: int = 0) -> None:
-        """All events of [start, end) are emitted, `rows` of them just now; the newest is at `newest`.
+    def cover(self, project: str, window: Window, newest: str | None = None, rows: int = 0) -> None:
+        """All events of `window` are emitted, `rows` of them just now; the newest is at `newest`.
 
         Emits the state if it moved and enough records came since the last one.
         """
         # One lock around both, so that a newer state is never emitted before an older one.
         with self._lock:
             self._rows_since_state += rows
-            moved = self.ledger.cover(project, start, end, newest, rows)
+            if window.arrived_from:
+                moved = self.ledger.cover_late(project, window.start, window.end)
+            else:
+                moved = self.ledger.cover(project, window.start, window.end, newest, rows)
             entries = len(self.ledger.projects) + 1
             if moved and self._rows_since_state * BYTES_OF_A_RECORD >= RECORDS_TO_STATE * entries * BYTES_OF_AN_ENTRY:
                 self._emit_state()
 
-    def unread(self, project: str, window: Range) -> Range:
+    def unread(self, project: str, window: Window) -> Window:
+        """What is left of `window` to read."""
+        if window.arrived_from:
+            return window
         with self._lock:
-            return self.ledger.unread(project, *window)
+            return Window(*self.ledger.unread(project, window.start, window.end))
 
     def planned(self, project: str) -> Range | None:
         with self._lock:
             return self.ledger.planned(project)
 
-    def may_read_on(self, project: str, start: datetime, end: datetime) -> bool:
+    def may_read_on(self, project: str, window: Window) -> bool:
+        if window.arrived_from:
+            return True
         with self._lock:
-            return self.ledger.may_read_on(project, start, end, ROWS_AHEAD)
+            return self.ledger.may_read_on(project, window.start, window.end, ROWS_AHEAD)
 
     # --- what the engine reports
 
@@ -216,7 +234,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """`stream_slice` was read to its end, and `most_recent_record` is the newest record in it, if it had any."""
         newest = most_recent_record[self.declared.cursor_field] if most_recent_record else None
         with self._lock:
-            self.ledger.cover(project_of(stream_slice), *range_of(stream_slice), newest)
+            self.ledger.cover(project_of(stream_slice), *_bounds(stream_slice), newest)
 
     def _emit_state(self) -> None:
         if self._state_manager is None:
@@ -244,6 +262,11 @@ def project_of(stream_slice: Mapping[str, Any]) -> str:
     return str(stream_slice["project_id"])
 
 
-def range_of(stream_slice: Mapping[str, Any]) -> Range:
-    """The time of a slice."""
+def window_of(stream_slice: Mapping[str, Any]) -> Window:
+    """The window that a slice names."""
+    arrived_from = stream_slice.get("arrived_from")
+    return Window(*_bounds(stream_slice), instant(arrived_from) if arrived_from else None)
+
+
+def _bounds(stream_slice: Mapping[str, Any]) -> Range:
     return instant(stream_slice["start_time"]), instant(stream_slice["end_time"])

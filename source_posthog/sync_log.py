@@ -25,7 +25,7 @@ class SyncLog:
         self.waited: dict[str, float] = defaultdict(float)  # seconds
         self._waits_end: dict[str, float] = defaultdict(float)  # by stream, when the last of its waits ends
         self.records: Counter[str] = Counter()
-        self.windows = self.windows_done = self.events = 0
+        self.windows = self.windows_done = self.events = self.late_events = 0
         self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
         self._begun = self._last_line = clock.seconds()
 
@@ -72,9 +72,14 @@ class SyncLog:
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
                 f"{self.events} events in {self.requests['events']} requests so far, {self.windows_done} of "
-                f"{self.windows} windows done{self._left(is_cloud)}"
+                f"{self.windows} windows done{self._late()}{self._left(is_cloud)}"
             )
         logger.info(line)
+
+    def late(self, events: int) -> None:
+        """`events` events were found that arrived after an earlier sync had read their time."""
+        with self._lock:
+            self.late_events += events
 
     def window_done(self, window: Mapping[str, Any]) -> None:
         with self._lock:
@@ -91,10 +96,14 @@ class SyncLog:
             seconds = max(seconds, self.requests["events"] * share * 3600 / REQUESTS_AN_HOUR)
         return f", about {max(1, round(seconds / 60))} min left"
 
+    def _late(self) -> str:
+        return f", {self.late_events} late events" if self.late_events else ""
+
     def closing_line(self, stream: str) -> str:
         return (
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests, "
             f"{self.retries[stream]} of them again, {round(self.waited[stream])} s waited"
+            + (self._late() if stream == "events" else "")
         )
 
 

@@ -154,8 +154,8 @@ class Sync:
         self._emit_state()
 
     def _windows(self, project: str) -> Iterator[tuple[str, datetime, datetime]]:
-        plan = Plan(self.start_date, self.end, self.step, self.world.lookback)
-        return ((project, *window) for window in lay_out(self.ledger, project, plan))
+        plan = Plan(self.start_date, self.end, self.end, self.step, self.world.lookback)
+        return ((project, one.start, one.end) for one in lay_out(self.ledger, project, plan))
 
     def _work(self, project: str, start: datetime, end: datetime) -> Iterator[bool]:
         """Read a window; yields after each thing done, False where it has to wait."""

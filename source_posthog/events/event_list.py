@@ -30,12 +30,17 @@ def parameters(query: Query) -> dict[str, str]:
     asked = {"after": iso(query.start - MICROSECOND), "before": iso(query.end)}
     filters = []
     if query.suffix:
-        filters.append(f"toString(uuid) like '%{query.suffix}'")
+        filters.append(ends_in(query))
     if query.arrived_from:
         filters.append(arrived_since(query))
     if filters:
         asked["properties"] = json.dumps([{"type": "hogql", "key": key} for key in filters])
     return asked
+
+
+def ends_in(query: Query) -> str:
+    """The HogQL expression that holds for events whose id ends in `query.suffix`."""
+    return f"toString(uuid) like '%{query.suffix}'"
 
 
 def arrived_since(query: Query) -> str:

@@ -38,6 +38,7 @@ class Track:
     Attributes:
         settled: an empty range moves the state only up to here, since events may still be on their way after it.
         since: where the range that the state covers begins once this track has moved it; None leaves it as it is.
+        arrived: when this sync began, where all that the state covers is read in it; None leaves it as it is.
         read_to: all of [start, read_to) is emitted.
         mark: how far that moves the state.
         spans: by their starts, what is emitted above `read_to`.
@@ -47,6 +48,7 @@ class Track:
     end: datetime
     settled: datetime
     since: datetime | None = None
+    arrived: datetime | None = None
     read_to: datetime = field(init=False)
     mark: Mark | None = None
     spans: dict[datetime, Span] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class Ledger:
         self._state: dict[str, Any] = {}
         self._tracks: dict[str, Track] = {}
         self._backfills: dict[str, Backfill] = {}
+        self._late: dict[str, Track] = {}
 
     def begin(self, state: Mapping[str, Any]) -> None:
         """Take up `state`; what was planned and covered before is forgotten.
@@ -120,14 +123,14 @@ class Ledger:
             values = {self._key: entry} if project == self._key else entry
             if not isinstance(values, Mapping):
                 raise ValueError(whose)
-            for name in (self._key, "since"):
+            for name in (self._key, "since", "arrived"):
                 try:
                     if values.get(name) is not None:
                         instant(values[name])
                 except ValueError:
                     raise ValueError(whose) from None
         self._state = {key: dict(entry) if isinstance(entry, Mapping) else entry for key, entry in state.items()}
-        self._tracks, self._backfills = {}, {}
+        self._tracks, self._backfills, self._late = {}, {}, {}
 
     def state(self) -> dict[str, Any]:
         """The state as of now; a copy."""
@@ -150,11 +153,26 @@ class Ledger:
         text = self._state.get(project, {}).get("since")
         return instant(text) if text else None
 
+    def arrived(self, project: str) -> datetime | None:
+        """When the last sync began that looked for late events of `project`, as far as its entry says."""
+        text = self._state.get(project, {}).get("arrived")
+        return instant(text) if text else None
+
     def plan(
-        self, project: str, start: datetime, end: datetime, settled: datetime, since: datetime | None = None
+        self,
+        project: str,
+        start: datetime,
+        end: datetime,
+        settled: datetime,
+        since: datetime | None = None,
+        arrived: datetime | None = None,
     ) -> None:
         """[start, end) of `project` is going to be read; the state moves as it is covered. The rest as in `Track`."""
-        self._tracks[project] = Track(start, end, settled, since)
+        self._tracks[project] = Track(start, end, settled, since, arrived)
+
+    def plan_late(self, project: str, start: datetime, end: datetime, present: datetime) -> None:
+        """What arrived late in [start, end) is going to be read; `arrived` becomes `present` when that is whole."""
+        self._late[project] = Track(start, end, settled=start, arrived=present)
 
     def plan_backfill(self, project: str, start: datetime, end: datetime) -> None:
         """[start, end), before what the state covers, is going to be read from its end downwards; `since` follows."""
@@ -183,11 +201,25 @@ class Ledger:
         moves = track.mark is not None and (known is None or track.mark[0] > instant(known))
         if track.mark and moves:
             entry = {**entry, self._key: track.mark[1]}
+            if track.arrived:
+                entry["arrived"] = iso(track.arrived)
         if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
             entry = {**entry, "since": iso(track.since)}
         if entry == self._state.get(project, {}):
             return False
         self._state[project] = entry
+        return True
+
+    def cover_late(self, project: str, start: datetime, end: datetime) -> bool:
+        """What arrived late in [start, end) is emitted. Returns whether the state moved."""
+        track = self._late.get(project)
+        if track is None or track.arrived is None or start >= end:
+            return False
+        track.cover(start, end, None, 0)
+        if track.read_to < track.end:
+            return False
+        entry = self._state.get(project) or {self._key: self.timestamp(project)}
+        self._state[project] = {**entry, "arrived": iso(track.arrived)}
         return True
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:

@@ -21,53 +21,92 @@ LONGEST_QUESTION = timedelta(days=365)
 
 
 @dataclass(frozen=True)
+class Window:
+    """A range [start, end) of a project's time to read; `arrived_from` as in `Query`."""
+
+    start: datetime
+    end: datetime
+    arrived_from: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The windows of a stream, as its manifest declares them: half-open, `step` long, from `start` to `end`.
 
     Attributes:
         start: None where nothing bounds them but the state.
-        lookback: how much before the state's timestamp is read again.
+        present: when the sync began, by the server's clock.
+        lookback: how much before the state's timestamp is read again; with `late`, how much before the last sync's
+            start an event may have arrived and not be visible yet.
+        late: so far before the state's timestamp events are looked for that arrived since the last sync; none is where
+            that is zero.
     """
 
     start: datetime | None
     end: datetime
+    present: datetime
     step: timedelta
     lookback: timedelta
+    late: timedelta = timedelta(0)
 
     def start_of(self, timestamp: datetime | None) -> datetime | None:
         """Where reading begins for a project whose state is at `timestamp`; None where nothing says so."""
         if timestamp is None:
             return self.start
-        begin = max(timestamp, EARLIEST) - self.lookback
+        begin = timestamp if self.late else max(timestamp, EARLIEST) - self.lookback
         return begin if self.start is None else max(self.start, begin)
 
 
-def lay_out(ledger: Ledger, project: str, plan: Plan, *, keep_since: bool = True) -> Iterator[Range]:
+def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) -> Iterator[Window]:
     """Plan the reading of `project` in `ledger`, and give its windows in the order in which to read them.
 
-    From the state's timestamp on (less the lookback), or from the start where there is none. Where start_date was moved
-    before what the state covers, the range between is read as well, newest window first, so that `since` can follow.
+    From the state's timestamp on, or from the start where there is none. What arrived since the last sync for the time
+    before the timestamp comes first. Where start_date was moved before what the state covers, the range between is read
+    as well, newest window first, so that `since` can follow.
 
-    `keep_since`: write into the state where the covered range begins. An entry that does not say (of an earlier
-    version) is taken to begin at the start.
+    An entry that does not say since when it covers (of an earlier version) is taken to begin at the start, and one that
+    does not say when its last sync began, to have begun at its timestamp.
+
+    `by_hand`: write nothing but timestamps into the state.
     """
-    text, since = ledger.timestamp(project), ledger.since(project) if keep_since else None
+    text = ledger.timestamp(project)
     timestamp = instant(text) if text else None
     start = plan.start_of(timestamp)
     if start is None:
         return iter(())
-    begins = None  # where the covered range begins as of now, if that changes
-    backfill: Iterator[Range] = iter(())
-    if keep_since and plan.start is not None:
-        # Where start_date cuts off the lookback, what arrives late before it is not looked for: nor is it covered.
-        if since is None or timestamp is None or since <= plan.start == start:
-            begins = plan.start
-        elif plan.start < since:
-            start = max(start, since)
-            ledger.plan_backfill(project, plan.start, since)
-            backfill = reversed(list(cut(plan.start, since, plan.step)))
-    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins)
-    return chain(cut(start, plan.end, plan.step), backfill)
+    if by_hand or plan.start is None:
+        ledger.plan(project, start, plan.end, plan.end - SETTLING)
+        return _windows(start, plan.end, plan.step)
+    since = ledger.since(project)
+    backfill: Iterator[Window] = iter(())
+    if timestamp is not None and since is not None and plan.start < since:
+        start = max(start, since)
+        ledger.plan_backfill(project, plan.start, since)
+        backfill = reversed(list(_windows(plan.start, since, plan.step)))
+    late, looked_from = _late_windows(ledger, project, plan, start, timestamp, max(plan.start, since or plan.start))
+    is_new = timestamp is None or plan.start > timestamp
+    # Where start_date cuts off what is looked for before the timestamp, late events before it are not covered.
+    begins = plan.start if is_new or since is None or since <= plan.start == looked_from else None
+    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, plan.present if is_new else None)
+    return chain(late, _windows(start, plan.end, plan.step), backfill)
+
+
+def _late_windows(
+    ledger: Ledger, project: str, plan: Plan, start: datetime, timestamp: datetime | None, least: datetime
+) -> tuple[list[Window], datetime]:
+    """The window of what arrived since the last sync, if any; also, from where on late events are looked for."""
+    if timestamp is None or not plan.late:
+        return [], start
+    begin = max(least, max(timestamp, EARLIEST) - plan.late)
+    if begin >= timestamp:
+        return [], start
+    arrived = ledger.arrived(project) or timestamp
+    ledger.plan_late(project, begin, timestamp, plan.present)
+    return [Window(begin, timestamp, max(arrived, EARLIEST) - plan.lookback)], begin
+
+
+def _windows(start: datetime, end: datetime, step: timedelta) -> Iterator[Window]:
+    return (Window(*bounds) for bounds in cut(start, end, step))
 
 
 def cut(start: datetime, end: datetime, step: timedelta) -> Iterator[Range]:

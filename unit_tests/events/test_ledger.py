@@ -201,9 +201,9 @@ def test_the_entry_for_all_projects_stays_and_gets_no_since() -> None:
 
 
 def test_further_keys_of_an_entry_are_kept() -> None:
-    made = ledger({"7": {"timestamp": text(START), "arrived": "x"}})
+    made = ledger({"7": {"timestamp": text(START), "another": "x"}})
     made.cover("7", START, START + DAY, None)
-    assert made.state() == {"7": {"arrived": "x", "timestamp": iso(START + DAY)}}
+    assert made.state() == {"7": {"another": "x", "timestamp": iso(START + DAY)}}
 
 
 def test_since_follows_a_backfill_from_its_end_downwards() -> None:

@@ -13,7 +13,7 @@ from unit_tests.events.support import DAY, HOUR, START, US
 OneEvent = Callable[[datetime, datetime], datetime | None]
 
 NOW = START + 100 * DAY
-PLAN = Plan(START, NOW, 30 * DAY, HOUR)
+PLAN = Plan(START, NOW, NOW, 30 * DAY, HOUR)
 
 
 @pytest.mark.parametrize("length", [0 * DAY, US, 30 * DAY, 30 * DAY + US, 100 * DAY], ids=str)
@@ -47,7 +47,7 @@ def test_projects_take_turns_until_all_are_at_their_end() -> None:
 def test_reading_begins_a_lookback_before_the_state_but_not_before_the_start(
     start: datetime | None, timestamp: datetime | None, expected: datetime | None
 ) -> None:
-    assert Plan(start, NOW, DAY, HOUR).start_of(timestamp) == expected
+    assert Plan(start, NOW, NOW, DAY, HOUR).start_of(timestamp) == expected
 
 
 # --- laying out
@@ -58,7 +58,7 @@ def windows_of(
 ) -> tuple[list[Range], Ledger]:
     ledger = Ledger("timestamp")
     ledger.begin({"7": entry} if entry else {})
-    return list(lay_out(ledger, "7", plan, keep_since=keep_since)), ledger
+    return [(one.start, one.end) for one in lay_out(ledger, "7", plan, by_hand=not keep_since)], ledger
 
 
 def entry(timestamp: datetime, since: datetime | None = None) -> dict[str, str]:
@@ -67,7 +67,7 @@ def entry(timestamp: datetime, since: datetime | None = None) -> dict[str, str]:
 
 def since_after_reading(known: dict[str, str] | None, start_date: datetime) -> str | None:
     """What an entry's `since` is once all of its windows are read, an event in each."""
-    windows, ledger = windows_of(known, Plan(start_date, NOW, 30 * DAY, HOUR))
+    windows, ledger = windows_of(known, Plan(start_date, NOW, NOW, 30 * DAY, HOUR))
     for start, end in windows:
         ledger.cover("7", start, end, iso(end - US), 1)
     since: str | None = ledger.state()["7"].get("since")
@@ -130,7 +130,7 @@ def test_without_since_the_state_keeps_its_old_form() -> None:
 
 
 def test_without_a_start_a_project_is_read_from_its_state_and_one_without_a_state_not_at_all() -> None:
-    plan = Plan(None, NOW, 30 * DAY, HOUR)
+    plan = Plan(None, NOW, NOW, 30 * DAY, HOUR)
     windows, ledger = windows_of(entry(START + 90 * DAY), plan)
     assert windows == [(START + 90 * DAY - HOUR, NOW)]
     ledger.cover("7", *windows[0], iso(NOW - US), 1)
