@@ -120,6 +120,20 @@ def _decode(content: bytes) -> Any:
     return json.loads(content)
 
 
+def decoded(text: str) -> Any:
+    """The JSON in a string of an answer, exactly.
+
+    Raises ValueError where it is none, or nested more than MOST_LEVELS deep.
+    """
+    content = text.encode("utf-8", "surrogatepass")
+    if content.count(b"{") + content.count(b"[") > MOST_LEVELS and is_nested_too_deeply(content):
+        raise ValueError(f"it is nested more than {MOST_LEVELS} levels deep")
+    try:
+        return _decode(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def offset(url: str) -> int:
     """The `offset` that `url` asks for; 0 where it names none."""
     try:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
-import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.extractors import RecordSelector
 from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
@@ -18,12 +17,13 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.errors import PostHogError, Where, located
-from source_posthog.events import event_list
+from source_posthog.event_transports import EventList, EventQuery, Transport
+from source_posthog.events.event_query import FIRST_LIMIT
 from source_posthog.events.instants import MICROSECOND, instant, iso
 from source_posthog.events.reading import Batch, Page, Query, TooSlow, UntrueAnswer, read
 from source_posthog.events.windows import Window, first_event, is_long
 from source_posthog.insights import InsightsRetriever
-from source_posthog.lanes import Lane, Lanes
+from source_posthog.lanes import Abandoned, Lane, Lanes
 from source_posthog.requester import PostHogRequester
 from source_posthog.slicer import EventsCartesianProductStreamSlicer, project_of, window_of
 from source_posthog.sync import Sync
@@ -31,10 +31,6 @@ from source_posthog.sync import Sync
 __all__ = ["EventsCartesianProductStreamSlicer", "EventsSimpleRetriever", "InsightsRetriever"]
 
 logger = logging.getLogger("airbyte")
-
-
-class _Abandoned(Exception):
-    """The window is not read to its end, and that is no error of its own."""
 
 
 class _FilterRefused(Exception):
@@ -50,6 +46,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     and what an answer proves, is decided in `events/`.
 
     Attributes:
+        events_api: how to ask: "list" (GET /events/) or "query" (POST /query/).
         late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
         first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
     """
@@ -57,14 +54,21 @@ class EventsSimpleRetriever(SimpleRetriever):
     requester: PostHogRequester
     record_selector: RecordSelector
     stream_slicer: EventsCartesianProductStreamSlicer = field(default_factory=EventsCartesianProductStreamSlicer)
+    events_api: str = "list"
     late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self._lanes = Lanes()
-        self._is_cloud = ".posthog.com" in self.config.get("base_url", "")
+        self._transport: Transport
+        if self.events_api == "query":
+            self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
+        else:
+            self._transport = EventList(self.request_params, self.record_selector.extractor, self.sync)
+        self._lanes = Lanes(self._transport.at_once)
+        is_cloud = ".posthog.com" in self.config.get("base_url", "")
+        self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None
 
     def request_params(
         self,
@@ -103,8 +107,8 @@ class EventsSimpleRetriever(SimpleRetriever):
                     self._report(stream_slice, window, batch, rows)
                     lane.moved()
                     share += (batch.end - batch.start) / (window.end - window.start)
-                    self.sync.log.page(stream_slice, rows, self._is_cloud, share)
-        except _Abandoned:
+                    self.sync.log.page(stream_slice, rows, self._requests_an_hour, share)
+        except Abandoned:
             lane.is_abandoned = True
         except (AirbyteTracedException, UntrueAnswer, TooSlow) as error:
             lane.is_abandoned = True
@@ -156,15 +160,13 @@ class EventsSimpleRetriever(SimpleRetriever):
             yield from read(replace(query, start=start, arrived_from=None), ask, lane.reach, in_parts=False)
 
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
-        """Ask PostHog's events list; the port of `events.reading`."""
+        """Ask PostHog; the port of `events.reading`."""
         requester = (self.late_requester if query.arrived_from else None) or self.requester
-        send = requester.send_patiently if query.is_shortest else requester.send_request
-        params = self.request_params(None, stream_slice, event_list.parameters(query))
         with lane.requests:
             if lane.is_abandoned:
-                raise _Abandoned
+                raise Abandoned
             try:
-                response = send(stream_slice=stream_slice, request_params=params)
+                return self._transport.ask(requester, stream_slice, query)
             except RequestWindowSplitRequiredException as refused:
                 if query.arrived_from and refused.failure_type == FailureType.system_error:
                     raise _FilterRefused(refused.error_message) from refused
@@ -172,14 +174,6 @@ class EventsSimpleRetriever(SimpleRetriever):
             except AirbyteTracedException:
                 lane.is_abandoned = True  # before the next window of the project asks in vain
                 raise
-        return event_list.page(query, *self._rows(response))
-
-    def _rows(self, response: requests.Response | None) -> tuple[list[dict[str, Any]], Any]:
-        """The rows and the `next` of an answer."""
-        if response is None or not response.ok:
-            raise _Abandoned  # the project is gone; the requester has said so
-        rows = cast(list[dict[str, Any]], self.record_selector.extractor.extract_records(response))
-        return rows, self.sync.answers.body(response).get("next")
 
     def _skip_empty_history(self, stream_slice: StreamSlice, lane: Lane) -> None:
         """Once a project: find out where the range that was planned for it has its first event, if it is a long one."""
@@ -194,7 +188,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                 return
             one = partial(self._one_event, self.first_event_requester, stream_slice, lane)
             try:
-                first = first_event(*planned, oldest=partial(one, orderBy='["timestamp"]'), newest=one)
+                first = first_event(*planned, oldest=partial(one, oldest=True), newest=one)
             except (AirbyteTracedException, UntrueAnswer, ValueError) as error:  # nothing depends on it
                 logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
                 return
@@ -207,16 +201,13 @@ class EventsSimpleRetriever(SimpleRetriever):
         lane: Lane,
         start: datetime,
         end: datetime,
-        **order: str,
+        *,
+        oldest: bool = False,
     ) -> datetime | None:
-        """The instant of one event of [start, end), the newest unless `order` differs; None where there is none."""
-        params = {**event_list.parameters(Query(stream_slice["project_id"], start, end)), **order}
+        """The instant of one event of [start, end), the newest or the oldest; None where there is none."""
+        query = Query(stream_slice["project_id"], start, end)
         with lane.requests:
-            response = requester.send_request(stream_slice=stream_slice, request_params=params)
-        rows, following = self._rows(response)
-        if following and not rows:
-            raise UntrueAnswer("an empty page says that there is more")
-        return instant(rows[0].get("timestamp")) if rows else None
+            return self._transport.one(requester, stream_slice, query, oldest=oldest)
 
     def _located(self, cause: Exception, stream_slice: StreamSlice) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""

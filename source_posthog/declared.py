@@ -74,9 +74,9 @@ def with_defaults(config: Mapping[str, Any], specification: Mapping[str, Any]) -
 def declared_windows(config: Mapping[str, Any]) -> DeclaredWindows:
     """The windows of the connector's own manifest, for a slicer that is built by hand."""
     manifest = _manifest()
-    events = next(stream for stream in manifest["streams"] if stream["name"] == "events")
     return DeclaredWindows(
-        events["incremental_sync"], with_defaults(config, manifest["spec"]["connection_specification"])
+        manifest["definitions"]["streams"]["events"]["incremental_sync"],
+        with_defaults(config, manifest["spec"]["connection_specification"]),
     )
 
 

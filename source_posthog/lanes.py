@@ -8,18 +8,19 @@ from typing import Any
 from source_posthog.events.reading import Reach
 from source_posthog.events.windows import Window
 
-# A third event list of one project waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
-EVENT_LISTS_AT_ONCE = 2
-
 # How often a window that waits for an older one looks whether that is still being read, in seconds.
 LOOK_AGAIN = 1.0
+
+
+class Abandoned(Exception):
+    """The window is not read to its end, and that is no error of its own."""
 
 
 class Lane:
     """One project in one sync, for all threads that read its windows.
 
     Attributes:
-        requests: one for each event list of the project that may run.
+        requests: one for each request of the project that may run.
         reach: how long a range the server can answer.
         late_reach: the same, where it looks at when events arrived.
         is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
@@ -27,8 +28,8 @@ class Lane:
         first_event_asked: whether its empty history was looked for; hold `history` to look at it.
     """
 
-    def __init__(self) -> None:
-        self.requests = threading.BoundedSemaphore(EVENT_LISTS_AT_ONCE)
+    def __init__(self, at_once: int) -> None:
+        self.requests = threading.BoundedSemaphore(at_once)
         self.reach = Reach()
         self.late_reach = Reach()
         self.is_abandoned = False
@@ -64,9 +65,10 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of a sync, by project."""
+    """The lanes of a sync, by project. `at_once`: so many requests of each may run at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._lanes: dict[Any, Lane] = {}
         self._filter_refused = False
@@ -84,4 +86,4 @@ class Lanes:
 
     def of(self, project_id: Any) -> Lane:
         with self._lock:
-            return self._lanes.setdefault(project_id, Lane())
+            return self._lanes.setdefault(project_id, Lane(self._at_once))

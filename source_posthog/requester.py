@@ -1,7 +1,8 @@
 """Sends the requests of a stream, and knows what each is about."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,25 +81,18 @@ class PostHogRequester(HttpRequester):
 
     def _send(self, *arguments: Any, **options: Any) -> requests.Response | None:
         """As the stock `send_request`, also for exceptions that it does not expect: all become a sentence."""
-        try:
+        with _in_words():
             return super().send_request(*arguments, **options)
-        except AirbyteTracedException:
-            raise
-        except Exception as error:
-            raise PostHogError(
-                f"PostHog could not be asked, because of an unexpected {type(error).__name__} ({error}). Run the sync "
-                "again; if this persists, report it.",
-                FailureType.system_error,
-                cause=error,
-            ) from error
 
     def _require_gone(self, response: requests.Response, where: Where) -> None:
         """Raise PostHogError unless the project is gone; warn of it if it is."""
         detail = self.sync.answers.detail(response)
 
         def ask() -> bool:
-            answer = self._send(path=f"api/projects/{where.project}/")
-            return answer is not None and not answer.ok
+            url = self._get_url(path=f"api/projects/{where.project}/")
+            with _in_words():
+                _, answer = self._http_client.send_request("GET", url, request_kwargs={})
+            return not answer.ok
 
         if not self.sync.gone.confirmed(where.project, ask):
             raise PostHogError(
@@ -110,6 +104,22 @@ class PostHogRequester(HttpRequester):
 
     def _announce(self, seconds: float) -> None:
         self.sync.log.budget(self.name, seconds)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Make a sentence of any exception that is none of ours or of the CDK's."""
+    try:
+        yield
+    except AirbyteTracedException:
+        raise
+    except Exception as error:
+        raise PostHogError(
+            f"PostHog could not be asked, because of an unexpected {type(error).__name__} ({error}). Run the sync "
+            "again; if this persists, report it.",
+            FailureType.system_error,
+            cause=error,
+        ) from error
 
 
 def _backoff_of(handler: ErrorHandler | None) -> PostHogBackoff:

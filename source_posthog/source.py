@@ -164,12 +164,12 @@ class SourcePosthog(YamlDeclarativeSource):
         return source
 
     def _names(self) -> list[str]:
-        return [stream["name"] for stream in self.resolved_manifest["streams"]]
+        return [stream["name"] for stream in self._stream_configs(self.resolved_manifest)]
 
     def _built(self, names: set[str] | None = None) -> list[AbstractStream]:
         """The streams with these names, or all, with their components."""
         source = copy.copy(self)
-        streams = [one for one in self.resolved_manifest["streams"] if names is None or one["name"] in names]
+        streams = [one for one in self._stream_configs(self.resolved_manifest) if names is None or one["name"] in names]
         source._source_config = {**self.resolved_manifest, "streams": streams}
         return super(SourcePosthog, source).streams(self._config)
 

@@ -12,7 +12,6 @@ logger = logging.getLogger("airbyte")
 
 SECONDS_BETWEEN_LINES = 60
 SECONDS_WORTH_A_LINE = 30  # of waiting for our own request budget
-REQUESTS_AN_HOUR = 1140  # what the budget in the manifest leaves for events on PostHog's cloud
 
 
 class SyncLog:
@@ -57,10 +56,10 @@ class SyncLog:
         self.waited[stream] += max(0.0, end - max(now, self._waits_end[stream]))
         self._waits_end[stream] = max(end, self._waits_end[stream])
 
-    def page(self, window: Mapping[str, Any], events: int, is_cloud: bool, share: float = 0.0) -> None:
+    def page(self, window: Mapping[str, Any], events: int, requests_an_hour: int | None, share: float = 0.0) -> None:
         """A page of `events` events of `window` was read, and so `share` (0 to 1) of the window's time.
 
-        Says how far the stream is, at most once a minute.
+        Says how far the stream is, at most once a minute. `requests_an_hour`: None where there is no such limit.
         """
         with self._lock:
             self.events += events
@@ -72,7 +71,7 @@ class SyncLog:
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
                 f"{self.events} events in {self.requests['events']} requests so far, {self.windows_done} of "
-                f"{self.windows} windows done{self._late()}{self._left(is_cloud)}"
+                f"{self.windows} windows done{self._late()}{self._left(requests_an_hour)}"
             )
         logger.info(line)
 
@@ -86,14 +85,14 @@ class SyncLog:
             self.windows_done += 1
             self._shares.pop(_key(window), None)
 
-    def _left(self, is_cloud: bool) -> str:
+    def _left(self, requests_an_hour: int | None) -> str:
         done = self.windows_done + sum(self._shares.values())
         if not done:
             return ""
         share = max(0.0, self.windows - done) / done
         seconds = (clock.seconds() - self._begun) * share
-        if is_cloud:
-            seconds = max(seconds, self.requests["events"] * share * 3600 / REQUESTS_AN_HOUR)
+        if requests_an_hour:
+            seconds = max(seconds, self.requests["events"] * share * 3600 / requests_an_hour)
         return f", about {max(1, round(seconds / 60))} min left"
 
     def _late(self) -> str:

@@ -137,8 +137,9 @@ def test_every_option_of_the_spec_is_explained_and_in_order():
 def test_the_request_budget_is_below_the_throttles_of_the_cloud_and_for_the_cloud_only():
     budget = yaml.safe_load(Path(MANIFEST).read_text())["api_budget"]
     limits = [{rate["interval"]: rate["limit"] for rate in policy["rates"]} for policy in budget["policies"]]
-    assert [limit["PT1M"] < most for limit, most in zip(limits, (240, 240, 480), strict=True)] == [True] * 3
+    assert [limit["PT1M"] < most for limit, most in zip(limits, (240, 240, 240, 480), strict=True)] == [True] * 4
     assert limits[0]["PT1H"] < 1200
-    assert limits[2]["PT1H"] < 4800
+    assert limits[1]["PT1H"] < 2400
+    assert limits[3]["PT1H"] < 4800
     hosts = {matcher["url_base"] for policy in budget["policies"] for matcher in policy["matchers"]}
     assert hosts == {"https://us.posthog.com", "https://eu.posthog.com", "https://app.posthog.com"}

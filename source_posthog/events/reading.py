@@ -26,10 +26,11 @@ SHORTEST_RANGE = timedelta(seconds=1)
 # So many answers have to come before a longer range is tried again.
 LEAST_PATIENCE, MOST_PATIENCE = 8, 1024
 
-# So many pages of a project's oldest window may be emitted before the state covers them.
-PAGES_IN_HAND = 25
-# After so many pages the density of a range is judged: the first may be a burst.
-PAGES_TO_JUDGE = 3
+# So many pages of a project's oldest window may be emitted before the state covers them, and no more than so many rows:
+# pages of the events list are small, those of a query may be fifty times as large.
+PAGES_IN_HAND, ROWS_IN_HAND = 25, 100_000
+# After so many pages, or rows, the density of a range is judged: the first may be a burst.
+PAGES_TO_JUDGE, ROWS_TO_JUDGE = 3, 10_000
 # How much longer or shorter than the last part, for the same number of events, the next may be.
 STRETCH = 8
 
@@ -224,18 +225,22 @@ class _Reader:
                 rows += yield from self._ties(at, emitted, digit + suffix)
         return rows
 
-    @staticmethod
-    def _is_dense(pages: float, pages_left: float, in_hand: float) -> bool:
+    @property
+    def pages_in_hand(self) -> float:
+        return min(PAGES_IN_HAND, ROWS_IN_HAND / self.page_rows)
+
+    def _is_dense(self, pages: float, pages_left: float, in_hand: float) -> bool:
         """Whether the rest of a range, of about `pages_left`, is to be read in parts after `pages` of it were read."""
-        most = PAGES_IN_HAND - in_hand
-        return pages >= min(PAGES_TO_JUDGE, most / 4) and pages + pages_left > most and (pages_left > 1 or pages > most)
+        most = self.pages_in_hand - in_hand
+        enough = min(PAGES_TO_JUDGE, ROWS_TO_JUDGE / self.page_rows, most / 4)
+        return pages >= enough and pages + pages_left > most and (pages_left > 1 or pages > most)
 
     def _parts(
         self, start: datetime, end: datetime, edge: set[str], each: timedelta, in_hand: float
     ) -> Generator[Batch, None, int]:
         """Read [start, end) in parts, the oldest first. `each`: the range of one page, judged by those read so far."""
         rows = 0
-        pages = max(1.0, PAGES_IN_HAND - in_hand - 2)  # less the page that is under way and one for a wrong guess
+        pages = max(1.0, self.pages_in_hand - in_hand - 2)  # less the page that is under way and one for a wrong guess
         while start < end:
             length = each * pages
             stop = start + length if end - start > 1.25 * length else end
