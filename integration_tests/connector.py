@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,29 @@ from source_posthog import SourcePosthog
 
 STREAMS = ("projects", "cohorts", "feature_flags", "persons", "events", "annotations", "insights")
 START_DATE = "2026-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of the two ways to ask for events.
+
+    Attributes:
+        stream: as the embedded server counts its requests, and as a Fault names them.
+        at_once: so many of them one project may run at the same time.
+        options: of the connector's configuration.
+    """
+
+    stream: str = "events"
+    at_once: int = 2
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+LIST = Way()
+QUERY = Way("query", 3, {"events_api": "query"})
+
+
+# Options that every configuration has; the fixture `way` replaces them.
+COMMON: Mapping[str, Any] = {}
 
 
 @dataclass
@@ -88,7 +111,7 @@ class Output:
 
 def config(url: str, **options: Any) -> dict[str, Any]:
     """A configuration for the server at `url`, with the key that may read all."""
-    return {"api_key": KEY, "start_date": START_DATE, "base_url": url, **options}
+    return {"api_key": KEY, "start_date": START_DATE, "base_url": url, **COMMON, **options}
 
 
 def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:

@@ -20,6 +20,8 @@ from integration_tests.in_process import answers_from, messages, now_is, sync, u
 from integration_tests.posthog_server import Account, PostHog, PostHogServer, account_with, make_events
 from integration_tests.test_proof import DAY, MINUTE, NOW, SECOND, START, ties
 
+pytestmark = pytest.mark.usefixtures("way")
+
 LONG = os.environ.get("PROOF") == "long"
 
 
@@ -47,7 +49,7 @@ def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
     account = varied_account(seed // 4)  # four places to end at for each account
     options = {"events_time_step": rng.choice((5, 9, 30)), "num_workers": rng.choice((1, 2, 10, 40))}
     due = {project.id: list(project.events) for project in account.projects.values()}
-    with answers_from(PostHog(account, cap=100, seed=seed)), now_is(NOW):
+    with answers_from(PostHog(account, cap=100, query_cap=100, seed=seed)), now_is(NOW):
         # Most syncs print about so many messages; the end is a place too.
         read = messages(None, **options)
         first = Output(list(islice(read, rng.randrange(2 + 2 * len(keys(account))))), "", 0)
@@ -69,7 +71,7 @@ def _unread(due: dict, first: Output) -> dict:
 def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once_but_for_the_open_windows():
     account = varied_account(3)
     got, state = set(), None
-    with answers_from(PostHog(account, cap=100)), now_is(NOW):
+    with answers_from(PostHog(account, cap=100, query_cap=100)), now_is(NOW):
         for _ in range(60):
             read = messages(state, events_time_step=2)
             part = Output(list(islice(read, 150)), "", 0)
@@ -86,7 +88,10 @@ def test_a_killed_process_loses_nothing(lines):
     account = account_with(
         {project: make_events(700, random.Random(project), span=40 * DAY, project=project) for project in (1, 2)}
     )
-    with PostHogServer(account, cap=100, page_delay=0.02) as server, tempfile.TemporaryDirectory() as folder:
+    with (
+        PostHogServer(account, cap=100, query_cap=100, page_delay=0.02) as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         files = {"config": config(server.url, events_time_step=5), "catalog": catalog("events")}
         line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
         with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:

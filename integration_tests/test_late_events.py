@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, events_state
+from integration_tests.connector import Output, Way, events_state
 from integration_tests.hogql import parse_expr
 from integration_tests.in_process import answers_from, messages, now_is, sync
 from integration_tests.posthog_server import (
@@ -26,6 +26,8 @@ from source_posthog.events import event_list
 from source_posthog.events.instants import instant
 from source_posthog.events.reading import Query
 
+pytestmark = pytest.mark.usefixtures("way")
+
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 START = microseconds("2026-01-01T00:00:00Z")
 NOW = START + 60 * DAY
@@ -37,7 +39,7 @@ class Connection:
 
     def __init__(self, account: Account, **options: Any) -> None:
         self.account, self.now = account, NOW
-        self.posthog = PostHog(account, cap=options.pop("cap", 100), clock=lambda: self.now / SECOND)
+        self.posthog = PostHog(account, cap=100, query_cap=100, clock=lambda: self.now / SECOND)
         self.options = {"start_date": isoformat(START).replace("+00:00", "Z"), **options}
         self.state: list[dict[str, Any]] | None = None
 
@@ -107,6 +109,7 @@ def test_more_late_events_than_a_page_come_all(number: int, span: int) -> None:
 
 
 def test_late_events_of_several_projects_are_found_for_two_requests_a_project_and_counted(
+    way: Way,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
@@ -115,31 +118,31 @@ def test_late_events_of_several_projects_are_found_for_two_requests_a_project_an
     new = [key for project in range(1, 11) for key in connected.add(late(3 * DAY), project=project)]
     second = connected.sync(LATER)
     assert set(new) <= set(second.keys("events"))
-    assert connected.posthog.count("events") == 20
+    assert connected.posthog.count(way.stream) == 20
     (line,) = [line for line in caplog.messages if line.startswith("Stream events: 20 records in 20 requests")]
     assert line.endswith(", 10 late events")
 
 
-def test_an_idle_project_costs_two_requests_and_a_new_one_no_more_than_before() -> None:
+def test_an_idle_project_costs_two_requests_and_a_new_one_no_more_than_before(way: Way) -> None:
     connected = connection()
     connected.sync(NOW)
     connected.account.projects[8] = account_with({8: [event(NOW - DAY)]}).projects[8]
     connected.sync(LATER)
-    assert connected.posthog.count("events", 7) == 2
-    new = connected.posthog.count("events", 8)
+    assert connected.posthog.count(way.stream, 7) == 2
+    new = connected.posthog.count(way.stream, 8)
     alone = Connection(account_with({8: [event(NOW - DAY)]}))
     alone.sync(LATER)
-    assert new == alone.posthog.count("events", 8)
+    assert new == alone.posthog.count(way.stream, 8)
 
 
 def test_a_first_sync_looks_for_no_late_events() -> None:
     connected = connection()
     connected.sync(NOW)
-    assert not any("properties" in seen.query for seen in connected.posthog.requests)
+    assert not any(is_late(seen) for seen in connected.posthog.requests)
 
 
 @pytest.mark.parametrize("place", range(0, 9, 2))
-def test_an_event_that_arrives_during_a_sync_comes_with_it_or_with_the_next(place: int) -> None:
+def test_an_event_that_arrives_during_a_sync_comes_with_it_or_with_the_next(way: Way, place: int) -> None:
     """In a window that was read already, in one that was not, and tied with the newest event."""
     connected = connection(events_time_step=10)
     arriving = [event(START + 32 * DAY, created_at=NOW), event(NOW - HOUR, created_at=NOW), event(NOW - 20 * DAY)]
@@ -151,7 +154,7 @@ def test_an_event_that_arrives_during_a_sync_comes_with_it_or_with_the_next(plac
             new.extend(connected.add(*arriving))
         return False
 
-    connected.posthog.faults.add(Fault(stream="events", times=None, when=arrive))
+    connected.posthog.faults.add(Fault(stream=way.stream, times=None, when=arrive))
     first = connected.sync(NOW)
     second = connected.sync(LATER)
     assert set(new) <= set(first.keys("events")) | set(second.keys("events"))
@@ -197,7 +200,7 @@ def test_a_clock_of_ours_that_is_wrong_by_an_hour_loses_no_late_event(ahead: int
 
 
 def is_late(seen: Any) -> bool:
-    return "created_at" in seen.query.get("properties", "")
+    return "created_at >=" in f"{seen.query} {seen.body}"
 
 
 @pytest.mark.parametrize(
@@ -205,12 +208,12 @@ def is_late(seen: Any) -> bool:
     [is_late, lambda seen: not is_late(seen)],
     ids=["the late window", "the time after the state"],
 )
-def test_the_instant_of_arrival_moves_only_when_the_late_window_was_read(when: Callable[[Any], bool]) -> None:
+def test_the_instant_of_arrival_moves_only_when_the_late_window_was_read(way: Way, when: Callable[[Any], bool]) -> None:
     connected = connection()
     connected.sync(NOW)
     new = connected.add(late(5 * DAY))
     fault = connected.posthog.faults.add(
-        Fault(stream="events", times=None, when=when, **{**server_error(), "status": 403})
+        Fault(stream=way.stream, times=None, when=when, **{**server_error(), "status": 403})
     )
     failed = connected.sync(LATER)
     assert failed.status == 1

@@ -37,6 +37,8 @@ PROFILE = settings.get_profile("prove" if os.environ.get("PROOF") == "long" else
 
 START = microseconds(START_DATE)
 MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
+pytestmark = pytest.mark.usefixtures("way")
+
 LIMIT = 1000  # what the connector asks for; a server with a higher cap gives no more
 
 # What an instant can look like in a state: many hands have written states.
@@ -196,7 +198,9 @@ def reached(entry: dict[str, str]) -> int:
 
 def require_every_event_once(case: Case) -> Output:
     """Sync `case` twice, and compare ids and states exactly."""
-    posthog = PostHog(account_with(case.events), cap=case.cap, seed=case.seed, clock=lambda: case.now / SECOND)
+    posthog = PostHog(
+        account_with(case.events), cap=case.cap, query_cap=case.cap, seed=case.seed, clock=lambda: case.now / SECOND
+    )
     with answers_from(posthog), now_is(case.now):
         first = _require_one_sync(case, posthog)
         case.state = first.states[-1]
@@ -228,6 +232,7 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
             assert low <= reached(entry) <= high
     assert final.get("timestamp") == case.state.get("timestamp")
     assert all(most <= 2 for most in posthog.max_event_lists_at_once.values())
+    assert all(most <= 3 for most in posthog.max_queries_at_once.values())
     return output
 
 
@@ -304,7 +309,7 @@ def test_a_server_that_gives_larger_pages_is_read_whole():
 
 def test_ties_that_no_digit_of_their_ids_tells_apart_fail_with_a_sentence_and_lose_nothing():
     case = Case({1: ties(150, JOINT + DAY, alike=12), 2: ties(5, JOINT)}, NOW)
-    with answers_from(PostHog(account_with(case.events), cap=100)), now_is(NOW):
+    with answers_from(PostHog(account_with(case.events), cap=100, query_cap=100)), now_is(NOW):
         output = sync()
     assert output.status == 1
     assert "project 1, window 2026-01-31" in " ".join(output.errors)

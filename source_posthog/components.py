@@ -18,8 +18,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.errors import PostHogError, Where, located
 from source_posthog.event_transports import EventList, EventQuery, Transport
-from source_posthog.events.event_query import FIRST_LIMIT
 from source_posthog.events.instants import MICROSECOND, instant, iso
+from source_posthog.events.page_size import FIRST_LIMIT
 from source_posthog.events.reading import Batch, Page, Query, TooSlow, UntrueAnswer, read
 from source_posthog.events.windows import Window, first_event, is_long
 from source_posthog.insights import InsightsRetriever

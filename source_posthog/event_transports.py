@@ -13,8 +13,8 @@ from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.answers import decoded
 from source_posthog.events import event_list, event_query
-from source_posthog.events.event_query import FIRST_LIMIT, PageSize
 from source_posthog.events.instants import instant
+from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
 from source_posthog.events.reading import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.requester import PostHogRequester
@@ -100,7 +100,7 @@ class EventQuery:
         size = self._sizes.setdefault(query.project_id, PageSize(self.page_size))
         while True:
             limit = size.limit
-            is_least = query.is_shortest and limit <= event_query.LEAST_LIMIT
+            is_least = query.is_shortest and limit <= LEAST_LIMIT
             send = requester.send_patiently if is_least else requester.send_request
             try:
                 response = send(stream_slice=stream_slice, request_body_json=event_query.body(query, limit))

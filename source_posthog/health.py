@@ -5,7 +5,7 @@ from collections import defaultdict
 from enum import Enum
 
 from source_posthog import clock
-from source_posthog.errors import THEN_TRY_AGAIN, Outage
+from source_posthog.errors import Outage
 from source_posthog.troubles import Trouble
 
 MINUTE = 60
@@ -19,6 +19,13 @@ class Kind(Enum):
     FAULT = 10 * MINUTE
     TOO_SLOW = HOUR  # a long window is halved some twenty times, and each time can take the server a minute or two
     THROTTLE = 6 * HOUR  # a key waits up to an hour for its bucket to refill, and its other users can empty it again
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> "Kind":
+        """A crowd of queries is a fault: PostHog says the same of a quota that is used up, which no sync outlasts."""
+        if trouble.throttled and not trouble.crowded:
+            return cls.THROTTLE
+        return cls.TOO_SLOW if trouble.too_slow else cls.FAULT
 
 
 class Health:
@@ -51,7 +58,7 @@ class Health:
 
     def troubled(self, stream: str, trouble: Trouble) -> None:
         """There was an answer of no use for `stream`, or none. Raises Outage where that has lasted for too long."""
-        kind = Kind.THROTTLE if trouble.throttled else Kind.TOO_SLOW if trouble.too_slow else Kind.FAULT
+        kind = Kind.of(trouble)
         with self._lock:
             for scope in (ALL, stream):
                 if self._seconds(self._spells[scope], kind) >= kind.value:
@@ -76,5 +83,5 @@ def _sentence(scope: str, kind: Kind, trouble: Trouble) -> str:
     length = f"{kind.value // HOUR} hours" if kind.value > HOUR else f"{kind.value // MINUTE} minutes"
     return (
         f"PostHog has given no usable answer{of} for {length}, the last one: {trouble.words}. Nothing more is asked "
-        f"for. {THEN_TRY_AGAIN}"
+        f"for. {trouble.advice}"
     )

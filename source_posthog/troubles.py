@@ -9,6 +9,14 @@ from email.utils import parsedate_to_datetime
 import requests
 
 from source_posthog.answers import Answers
+from source_posthog.errors import THEN_TRY_AGAIN
+
+TOO_MANY_QUERIES = "Too many queries are running"
+CROWDED = (
+    "Either other queries of the project take all the places that PostHog has for them: run the sync when there are "
+    "fewer. Or the account has used up its quota of bytes that queries read: wait until PostHog renews it, or set "
+    "`events_api` to list."
+)
 
 # The first that an exception is an instance of; more special ones come first. requests-mock and others have their own.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
@@ -34,6 +42,7 @@ class Trouble:
         too_slow: PostHog is up, and needs to be asked for less.
         unreachable: nothing answered at all.
         requested: seconds to wait, as the answer says; None where it does not say.
+        crowded: too many queries are running, which passes soon, or not before a quota is renewed.
     """
 
     words: str
@@ -41,6 +50,12 @@ class Trouble:
     too_slow: bool = False
     unreachable: bool = False
     requested: float | None = None
+    crowded: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do where it does not pass."""
+        return CROWDED if self.crowded else THEN_TRY_AGAIN
 
 
 def trouble_of(response_or_exception: requests.Response | Exception | None, answers: Answers) -> Trouble:
@@ -49,10 +64,12 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
         response = response_or_exception
         detail = answers.detail(response)
         words = f"HTTP {response.status_code}" + (f", {detail.rstrip('.')}" if detail else "")
+        throttled = response.status_code == requests.codes.too_many_requests
         return Trouble(
             words="an answer that is not a JSON object" if response.ok else words,
-            throttled=response.status_code == requests.codes.too_many_requests,
+            throttled=throttled,
             requested=_requested_wait(response, detail),
+            crowded=throttled and TOO_MANY_QUERIES in detail,
         )
     words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
     unreachable = isinstance(response_or_exception, requests.ConnectionError)

@@ -16,7 +16,7 @@ from airbyte_cdk.sources.streams.http.request_window_split_exception import Requ
 from airbyte_cdk.sources.types import Config
 
 from source_posthog import clock
-from source_posthog.errors import THEN_TRY_AGAIN, PostHogError
+from source_posthog.errors import PostHogError
 from source_posthog.health import Kind
 from source_posthog.sync import Sync
 from source_posthog.troubles import Trouble, trouble_of
@@ -33,8 +33,9 @@ class PostHogBackoff(BackoffStrategy):
 
     As long as the server requests: in `Retry-After`, else in the sentence of its answer ("Expected available in 2202
     seconds"). Else 1, 2, 4, ... seconds. A random part on top spreads the workers, which all wait for the same instant.
-    A throttled request waits for up to six hours; any other is given up after `max_attempts`, or at once where the
-    server requests more time than the ten minutes that a fault may last.
+    A throttled request waits for up to six hours, one that meets too many other queries for ten minutes; any other is
+    given up after `max_attempts`, or at once where the server requests more time than the ten minutes that a fault may
+    last.
 
     Attributes:
         max_attempts: how often a request that is not throttled is sent at the most.
@@ -60,7 +61,7 @@ class PostHogBackoff(BackoffStrategy):
     def wait(self, trouble: Trouble, attempt_count: int, waited: float = 0.0) -> float:
         """Seconds to wait after `trouble`, which the request has had for `waited` seconds. Raises as `backoff_time`."""
         self.sync.health.troubled(self._stream, trouble)
-        limit = Kind.THROTTLE.value if trouble.throttled else Kind.FAULT.value
+        limit = Kind.THROTTLE.value if Kind.of(trouble) is Kind.THROTTLE else Kind.FAULT.value
         if trouble.requested is not None and waited + trouble.requested > limit:
             raise PostHogError(
                 f"PostHog asks for a wait of {_duration(trouble.requested)} ({trouble.words}), and a sync waits for "
@@ -70,7 +71,7 @@ class PostHogBackoff(BackoffStrategy):
         tries = TRIES_OF_CHECK if self.sync.is_check and trouble.unreachable else self.max_attempts
         if attempt_count >= tries if not trouble.throttled else waited > limit:
             raise PostHogError(
-                f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {THEN_TRY_AGAIN}",
+                f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {trouble.advice}",
                 FailureType.transient_error,
             )
         wait = trouble.requested if trouble.requested is not None else min(2.0 ** (attempt_count - 1), LONGEST_WAIT)
