@@ -89,6 +89,12 @@ def test_check_answers_a_missing_config_file_with_a_failed_status() -> None:
     assert "cannot be read (No such file or directory)" in failed(run("check", "--config", "/nowhere/config.json"))
 
 
+def test_every_option_that_is_missing_is_named() -> None:
+    message = failed(run("check", config={}))
+    assert "The option `api_key` is missing" in message
+    assert "The option `start_date` is missing" in message
+
+
 # --- 13: no tracebacks
 
 
@@ -355,6 +361,12 @@ def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServe
     got = read(server, json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
     assert (got.status, len(got.records("events"))) == (0, 2)
     assert "There is no state in the state file" in " ".join(warnings(got))
+
+
+@pytest.mark.parametrize("state", [[], {}, "null"])
+def test_an_empty_state_is_a_first_sync_without_a_word(server: PostHogServer, state: Any) -> None:
+    got = read(server, state)
+    assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
 
 
 def readme_recipe() -> list[str]:
