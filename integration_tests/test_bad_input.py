@@ -145,13 +145,13 @@ def nested(levels: int) -> str:
     return "[" * levels + "]" * levels
 
 
-@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+@pytest.mark.parametrize("levels", [200, 1010, 100_000])
 def test_a_config_that_is_nested_too_deeply_is_refused(server: PostHogServer, levels: int) -> None:
     text = json.dumps(config(server.url, odd=0)).replace('"odd": 0', f'"odd": {nested(levels)}')
     assert "has more than 100 levels" in failed(run("check", config=text))
 
 
-@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+@pytest.mark.parametrize("levels", [200, 1010, 100_000])
 @pytest.mark.parametrize("kind", ["catalog", "state"])
 def test_a_file_that_is_nested_too_deeply_is_refused(server: PostHogServer, kind: str, levels: int) -> None:
     odd = {"catalog": {**catalog("events"), "odd": 0}, "state": events_state({"odd": 0})}[kind]
@@ -210,10 +210,15 @@ def test_a_server_of_ones_own_may_be_under_a_path(path: str) -> None:
 # --- 15: options that have no effect
 
 
-@BOTH
 @pytest.mark.parametrize(
-    ("name", "near"),
-    [("project_id", "project_ids"), ("url", "base_url"), ("events_timestep", "events_time_step"), ("KEY", "api_key")],
+    ("how", "name", "near"),
+    [
+        (run_command, "project_id", "project_ids"),
+        (run, "project_id", "project_ids"),
+        (run, "url", "base_url"),
+        (run, "events_timestep", "events_time_step"),
+        (run, "KEY", "api_key"),
+    ],
 )
 def test_an_unknown_option_is_warned_of_with_the_nearest_name(
     how: Run, name: str, near: str, server: PostHogServer
@@ -248,8 +253,9 @@ def discovered(server: PostHogServer) -> dict[str, Any]:
     return next(message for message in run("discover", config=config(server.url)).messages if "catalog" in message)
 
 
-@BOTH
-@pytest.mark.parametrize("form", ["output", "message", "catalog", "pretty"])
+@pytest.mark.parametrize(
+    ("how", "form"), [(run_command, "output"), (run, "output"), (run, "message"), (run, "catalog"), (run, "pretty")]
+)
 def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form: str, server: PostHogServer) -> None:
     message = discovered(server)
     content = {
