@@ -24,7 +24,7 @@ def server():
 
 
 def verdict(output: Output) -> str:
-    """The sentence with which a command failed: a failed check, or a trace where the config is refused before."""
+    """The sentence with which a command failed: the status of `check`, the trace of `discover`."""
     assert "Traceback" not in "".join([*output.errors, *[one["message"] for one in output.of("CONNECTION_STATUS")]])
     if output.errors:
         assert output.status == 1

@@ -27,7 +27,7 @@ def sentence(output: Output) -> str:
 @pytest.mark.parametrize("kind", ["config", "catalog", "state"])
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("{not json", "is not JSON"), ("", "is not JSON"), ("7", "does not have the shape of one")],
+    [("{not json", "is not JSON"), ("", "is not JSON"), ("7", "is JSON, but of another kind. Expected: ")],
     ids=["broken", "empty", "a number"],
 )
 def test_a_file_of_the_wrong_kind_is_named(server, how, kind, content, reason):

@@ -20,7 +20,7 @@ from integration_tests.posthog_server import (
     throttled,
     wrong_key,
 )
-from source_posthog.check import warn_of_plain_http
+from source_posthog.cautions import warn_of_plain_http
 
 SECRET = "phx_a_key_that_must_not_be_seen"
 
@@ -70,7 +70,7 @@ def test_the_key_is_in_no_output_of_the_command_either(server):
 
 def test_the_key_is_in_no_output_where_the_config_is_refused():
     output = run("check", config={"api_key": SECRET, "start_date": SECRET, "num_workers": SECRET})
-    assert output.status == 1
+    assert output.connection[0] == "FAILED"
     assert SECRET not in output.text
 
 

@@ -111,7 +111,7 @@ def test_a_body_that_drips_is_given_up_and_asked_for_again(
     server: PostHogServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10_000_000))
-    monkeypatch.setattr("source_posthog.clock.seconds", lambda: float(next(ticks)))  # a second with each look
+    monkeypatch.setattr("source_posthog.transport.monotonic", lambda: float(next(ticks)))  # a second with each look
     dripping = server.posthog.faults.add(Fault(stream="cohorts", times=1, **drip(0.001)))
     output = read(server.url, "cohorts")
     assert output.keys("cohorts") == expected_keys(server.posthog.account)["cohorts"]

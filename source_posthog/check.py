@@ -1,10 +1,8 @@
 """What a key may read, told before a sync finds out."""
 
-import ipaddress
 import logging
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 from airbyte_cdk.models import AirbyteConnectionStatus, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
@@ -68,20 +66,3 @@ def _failed(message: str) -> AirbyteConnectionStatus:
 
 def _named(ids: list[Any]) -> str:
     return ", ".join(map(str, ids[:10])) + (", ..." if len(ids) > 10 else "")
-
-
-def warn_of_plain_http(base_url: str, logger: logging.Logger) -> None:
-    """Warn where the key would cross the internet in clear."""
-    parts = urlsplit(base_url)
-    if parts.scheme == "http" and not _is_private(parts.hostname or ""):
-        logger.warning(
-            f"The API key is sent to {parts.hostname} without encryption, since `base_url` begins with http://. Use "
-            "https:// if the server has it."
-        )
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host

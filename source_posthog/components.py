@@ -156,12 +156,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             one = partial(self._one_event, self.first_event_requester, stream_slice, lane)
             try:
                 first = first_event(*planned, oldest=partial(one, orderBy='["timestamp"]'), newest=one)
-            except (RequestWindowSplitRequiredException, AirbyteTracedException, UntrueAnswer, ValueError) as error:
-                if getattr(error, "failure_type", None) == FailureType.transient_error and not isinstance(
-                    error, RequestWindowSplitRequiredException
-                ):
-                    lane.is_abandoned = True
-                    raise
+            except (AirbyteTracedException, UntrueAnswer, ValueError) as error:  # nothing depends on it
                 logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
                 return
         self.stream_slicer.cover(project_of(stream_slice), planned[0], first)

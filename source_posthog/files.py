@@ -1,27 +1,175 @@
 """Reads the files of the command line, and says in one sentence what is wrong with one."""
 
-from collections.abc import Callable
-from typing import TypeVar
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
-from airbyte_cdk.models import FailureType
+import orjson
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
+    AirbyteStateType,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    FailureType,
+    Type,
+)
 from airbyte_cdk.utils import AirbyteTracedException
 
-T = TypeVar("T")
+from source_posthog.validation import MOST_LEVELS, is_deep
+
+logger = logging.getLogger("airbyte")
+
+MESSAGES = {*(kind.value for kind in Type), "DEBUG"}  # the last is the CDK's own, for --debug
+STATES = {kind.value for kind in AirbyteStateType}
+
+CONFIGURED = '{"streams": [{"stream": {...}, "sync_mode": "...", "destination_sync_mode": "..."}]}'
+SAMPLE = "integration_tests/sample_files/configured_catalog.json"
+EXPECTED = {
+    "config": 'an object with the options: {"api_key": "...", "start_date": "2026-01-01T00:00:00Z"}',
+    "catalog": f"a configured catalog: {CONFIGURED}, like {SAMPLE}",
+    "state": 'a list of states: [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, '
+    '"stream_state": {...}}}], or what an earlier `read` printed',
+}
 
 
-def read_file(kind: str, reader: Callable[[str], T], path: str) -> T:
-    """The content of the file at `path`; raises AirbyteTracedException that says in a sentence what is wrong."""
+def read_config(path: str) -> dict[str, Any]:
+    """The object in the file at `path`. This and the other two raise AirbyteTracedException (config_error)."""
+    with _opened("config", path) as file:
+        config = json.loads(file.read())
+        if not isinstance(config, dict):
+            raise _Unexpected
+        return config
+
+
+def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
+    with _opened("catalog", path) as file:
+        text = file.read()
+        if _is_discovered(text):
+            raise _problem(
+                f"The catalog file {path} is what `discover` prints: all that can be read. A sync needs a configured "
+                f"catalog, which says what to read and how: {CONFIGURED}. {SAMPLE} is one that reads all streams."
+            )
+        catalog = json.loads(text)
+        _require_shallow(catalog)
+        return _loaded(ConfiguredAirbyteCatalogSerializer, catalog)
+
+
+def _is_discovered(text: str) -> bool:
+    """Whether `text` is the output of `discover`, its CATALOG message, or the catalog in it."""
     try:
-        return reader(path)
+        contents = [json.loads(text)]
+    except ValueError:
+        contents = list(_messages(text.splitlines()))
+    for content in contents:
+        if isinstance(content, dict):
+            streams = content.get("streams")
+            if content.get("type") == "CATALOG":
+                return True
+            if isinstance(streams, list) and any(isinstance(one, dict) and "json_schema" in one for one in streams):
+                return True
+    return False
+
+
+def read_state(path: str | None) -> list[AirbyteStateMessage]:
+    """The states in the file at `path`, the last one of each stream.
+
+    The file is a list of states, as Airbyte gives it, or what a sync printed: its output as it is, read line by line
+    since it can be large, or its STATE messages, in lines or in a list. Lines that are no message are ignored: the last
+    one of a sync that was killed can be half a line.
+    """
+    if not path:
+        return []
+    with _opened("state", path) as file:
+        first = next((line for line in file if line.strip()), "")
+        if list(_messages([first])):
+            contents: Iterable[Any] = _messages(_chained(first, file))
+        else:
+            contents = _listed(first + file.read())
+        states = {}
+        for content in contents:
+            if content.get("type") == "STATE":
+                content = content.get("state")
+            elif content.get("type") in MESSAGES:
+                continue
+            _require_shallow(content)
+            state = _loaded(AirbyteStateMessageSerializer, content)
+            if not (state.stream or state.data or state.global_):
+                raise _Unexpected
+            name = state.stream.stream_descriptor if state.stream else None
+            states[name and (name.namespace, name.name)] = state
+    if first and not states:
+        logger.warning(f"There is no state in the state file {path}, so that this is a first sync.")
+    return list(states.values())
+
+
+def _messages(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The protocol's messages and the states in `lines`."""
+    for line in lines:
+        try:
+            content = orjson.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict) and content.get("type") in MESSAGES | STATES:
+            yield content
+
+
+def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _listed(text: str) -> list[Any]:
+    """`text` as a list of states or messages."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        if messages := list(_messages(text.splitlines())):
+            return messages
+        raise
+    contents = content if isinstance(content, list) else [content] if content else []
+    if not all(isinstance(one, dict) for one in contents):
+        raise _Unexpected
+    return contents
+
+
+class _Unexpected(Exception):
+    """JSON, but not what the file should hold."""
+
+
+def _loaded(serializer: Any, content: Any) -> Any:
+    try:
+        return serializer.load(content)
+    except Exception as error:  # the serializers of the protocol's messages raise errors of their own
+        raise _Unexpected from error
+
+
+def _require_shallow(content: Any) -> None:
+    if is_deep(content):
+        raise RecursionError
+
+
+@contextmanager
+def _opened(kind: str, path: str) -> Iterator[TextIO]:
+    """The file at `path`; says what is wrong with it, whatever comes up while it is read."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            yield file
+            return
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
     except UnicodeDecodeError:
         reason = "is not a text file"
-    except ValueError as error:
-        reason = "is not JSON" if "Could not read json" in str(error) else "does not have the shape of one"
-    except Exception:  # the serializers of the protocol's messages raise errors of their own
-        reason = "does not have the shape of one"
-    raise AirbyteTracedException(
-        message=f"The {kind} file {path} {reason}. Give the path of a JSON file with an Airbyte {kind}.",
-        failure_type=FailureType.config_error,
-    )
+    except RecursionError:
+        reason = f"has more than {MOST_LEVELS} levels"
+    except ValueError:
+        reason = "is not JSON"
+    except _Unexpected:
+        reason = "is JSON, but of another kind"
+    raise _problem(f"The {kind} file {path} {reason}. Expected: {EXPECTED[kind]}.")
+
+
+def _problem(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)

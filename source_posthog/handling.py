@@ -63,7 +63,7 @@ class PostHogErrorHandler(DefaultErrorHandler):
         try:
             return super().interpret_response(response_or_exception)
         except RecursionError:  # the body of a refusal is nested without end, which says nothing but its status
-            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, "the answer is nested too deeply")
+            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error)
 
     def _is_too_slow(self, response_or_exception: requests.Response | Exception | None) -> bool:
         if isinstance(response_or_exception, requests.Response):

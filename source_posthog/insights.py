@@ -12,7 +12,7 @@ from airbyte_cdk.sources.streams.http.request_window_split_exception import Requ
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.errors import Outage, PostHogError
+from source_posthog.errors import Outage, PostHogError, Where
 from source_posthog.lists import next_offset
 from source_posthog.requester import PostHogRequester
 from source_posthog.sync import Sync
@@ -71,7 +71,8 @@ class InsightsRetriever(SimpleRetriever):
             response = self._page(stream_slice, start, 1, basic="true")
         except RequestWindowSplitRequiredException as refused:
             raise PostHogError(
-                f"PostHog gives the insight at offset {start} in no way: {refused.error_message}."
+                f"the insight at offset {start} cannot be read, not even without its result: {refused.error_message}.",
+                where=Where.of(self.name, stream_slice),
             ) from refused
         rows = self.sync.answers.rows(response) if response is not None and response.ok else []
         names = ", ".join(f"{row['id']} ({row.get('name') or row.get('derived_name')})" for row in rows)

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import requests
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.declarative.requesters import HttpRequester
+from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
 from airbyte_cdk.sources.declarative.requesters.request_options import InterpolatedRequestOptionsProvider
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.budget import AnnouncedBudget
@@ -43,7 +45,7 @@ class PostHogRequester(HttpRequester):
             config=self.config, request_parameters=self.request_parameters, parameters=parameters
         )
         super().__post_init__(parameters)
-        self._backoff = PostHogBackoff(self.config, parameters, sync=self.sync)
+        self._backoff = _backoff_of(self.error_handler)
         self._http_client = Client(
             name=self.name,
             logger=self.logger,
@@ -108,3 +110,12 @@ class PostHogRequester(HttpRequester):
 
     def _announce(self, seconds: float) -> None:
         self.sync.log.budget(self.name, seconds)
+
+
+def _backoff_of(handler: ErrorHandler | None) -> PostHogBackoff:
+    """The one backoff strategy of the manifest, which every wait goes by."""
+    strategies = handler.backoff_strategies if isinstance(handler, DefaultErrorHandler) else None
+    for strategy in strategies or []:
+        if isinstance(strategy, PostHogBackoff):
+            return strategy
+    raise ValueError("The error handler of a PostHogRequester needs a PostHogBackoff among its `backoff_strategies`")

@@ -31,17 +31,20 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, get_secrets, update_secrets
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_posthog import clock
-from source_posthog.check import check_access, list_projects, warn_of_plain_http
+from source_posthog.cautions import warn_of_config, warn_of_future_state
+from source_posthog.check import check_access, list_projects
 from source_posthog.declared import with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
-from source_posthog.files import read_file
+from source_posthog.files import read_catalog, read_config, read_state
+from source_posthog.refused import accepted, refused
+from source_posthog.secrets import forms, mask, without_secrets
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
-from source_posthog.validation import require_valid
+from source_posthog.validation import fault, normalized
 from source_posthog.workers import Output, Workers
 
 MANIFEST = Path(__file__).with_name("manifest.yaml")
@@ -60,28 +63,33 @@ class SourcePosthog(YamlDeclarativeSource):
         config: Mapping[str, Any] | None = None,
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
-        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=config, state=state)
+        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=normalized(config), state=state)
         self._catalog = catalog
         self._state = state
+        self._masks: list[str] = []
         self._sync = Sync()
         self._output = Output()
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """`config`, once it is known to be valid.
+        """`config` as it is meant, or where it is not valid one that says so as soon as it is used (refused.py).
 
-        Raises AirbyteTracedException with a sentence that names the option. The CDK's own validation, which comes after
-        this, would not name it. From here on the API key is masked in everything the CDK logs.
+        The CDK's own validation, which comes after this, would not name the option. From here on the API key is masked
+        in everything the CDK logs.
         """
         specification = self.spec(self.logger).connectionSpecification
-        update_secrets(get_secrets(specification, config) if isinstance(config, Mapping) else [])
-        require_valid(config, specification)
-        return config
+        config = normalized(config)
+        options = specification["properties"].items() if isinstance(config, Mapping) else []
+        secrets = [config.get(name) for name, option in options if option.get("airbyte_secret")]
+        new = [form for secret in secrets if isinstance(secret, str) for form in forms(secret)]
+        self._masks = mask([*self._masks, *new])
+        sentence = fault(config, specification)
+        return refused(sentence) if sentence else config
 
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
             source, logger = self._for_sync(self.configure(config, "")), logger or self.logger
-            warn_of_plain_http(source._config["base_url"], logger)
+            warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             probe = source._for_sync({**source._config, "_page_size": 1, "start_date": a_minute_ago}, sync=source._sync)
@@ -110,7 +118,8 @@ class SourcePosthog(YamlDeclarativeSource):
         """The messages of one sync. It ends when whoever iterates stops, in whatever way."""
         source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
         _require_known(catalog, source._names())
-        warn_of_plain_http(source._config["base_url"], logger)
+        warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
+        warn_of_future_state(state or [], clock.now(), logger)
         selected = {stream.stream.name for stream in catalog.streams}
         streams = source._built(selected | {"projects"})
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
@@ -149,7 +158,9 @@ class SourcePosthog(YamlDeclarativeSource):
             connector_state_manager=source._connector_state_manager,
             configured_catalog=catalog,
         )
-        source._config = source._config_for_validation = dict(self._migrate_and_transform_config(None, config) or {})
+        source._config = source._config_for_validation = dict(
+            self._migrate_and_transform_config(None, accepted(config)) or {}
+        )
         return source
 
     def _names(self) -> list[str]:
@@ -189,15 +200,18 @@ class SourcePosthog(YamlDeclarativeSource):
 
     @staticmethod
     def read_config(config_path: str) -> MutableMapping[str, Any]:
-        return read_file("config", YamlDeclarativeSource.read_config, config_path)
+        try:
+            return read_config(config_path)
+        except AirbyteTracedException as error:
+            return refused(str(error))
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
-        return read_file("catalog", super().read_catalog, catalog_path)
+        return read_catalog(catalog_path)
 
     @classmethod
     def read_state(cls, state_path: str) -> list[AirbyteStateMessage]:
-        return read_file("state", super().read_state, state_path)
+        return read_state(state_path)
 
 
 def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: SyncLog) -> Iterator[AirbyteMessage]:
@@ -207,18 +221,10 @@ def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: Sy
             log.records[message.record.stream] += 1
             yield message
             continue
-        yield _without_secrets(message)
+        yield without_secrets(message)
         status = message.trace.stream_status if message.type == Type.TRACE and message.trace else None
         if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
             logger.info(log.closing_line(status.stream_descriptor.name))
-
-
-def _without_secrets(message: AirbyteMessage) -> AirbyteMessage:
-    """Mask the API key in an error: PostHog, or a proxy, may have repeated it in an answer that the error quotes."""
-    if message.type == Type.TRACE and message.trace and (error := message.trace.error):
-        for name in ("message", "internal_message", "stack_trace"):
-            setattr(error, name, filter_secrets(getattr(error, name) or ""))
-    return message
 
 
 def _state_manager(

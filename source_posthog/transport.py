@@ -1,6 +1,7 @@
 """How a request crosses the network: to `base_url` and to nowhere else, and in a time that has an end."""
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -8,8 +9,6 @@ import requests
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http import HttpClient
 from requests.adapters import HTTPAdapter
-
-from source_posthog import clock
 
 # Between two bytes the read timeout of the manifest holds, but a body that drips would never meet it. A page of 100 MB
 # over a slow line (1 MB/s) takes two minutes, and may take seven hours by these.
@@ -53,11 +52,11 @@ class TimedBody:
 
     def stream(self, _: int, decode_content: bool | None = None) -> Iterator[bytes]:
         """The body in pieces, each as soon as it is there. Raises SlowBody."""
-        begun, received = clock.seconds(), 0
+        begun, received = monotonic(), 0
         while piece := self._raw.read1(CHUNK, decode_content=decode_content):
             received += len(piece)
             yield piece
-            if clock.seconds() - begun > GRACE + received / LEAST_RATE:
+            if monotonic() - begun > GRACE + received / LEAST_RATE:
                 self._raw.close()
                 raise SlowBody
 

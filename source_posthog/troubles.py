@@ -14,6 +14,7 @@ from source_posthog.answers import Answers
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.ReadTimeout, "it did not answer in time"),
     (requests.ConnectTimeout, "it could not be reached in time"),
+    (requests.Timeout, "its answer came too slowly"),
     (requests.exceptions.ProxyError, "the proxy could not be reached"),
     (requests.exceptions.SSLError, "no encrypted connection could be made"),
     (requests.exceptions.ChunkedEncodingError, "the connection ended in the middle of an answer"),

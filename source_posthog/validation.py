@@ -1,38 +1,88 @@
-"""Says in one sentence what is wrong with a configuration, and where."""
+"""What a configuration means, and in one sentence what is wrong with one, and where."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils import AirbyteTracedException
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from source_posthog.events.instants import instant
+from source_posthog.addresses import is_reachable, meant
+from source_posthog.events.instants import EARLIEST, instant, iso
 
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
 
+MOST_LEVELS = 100  # of JSON within JSON. Many libraries give up, with a traceback, at some hundreds.
 
-def require_valid(config: Any, specification: Mapping[str, Any]) -> None:
-    """Raise AirbyteTracedException (config_error) unless `config` fits the JSON schema `specification`.
 
-    The message names every option that is wrong and what it must be. It shows no value: a password can stand in a URL.
+def normalized(config: Any) -> Any:
+    """`config` as it is meant: no white space around a string, 3 for 3.0, and a start_date that PostHog can store.
+
+    What is no object, or deeper than MOST_LEVELS, stays as it is.
     """
+    if not isinstance(config, Mapping) or is_deep(config):
+        return config
+    plain = {name: _plain(value) for name, value in config.items()}
+    try:
+        if instant(plain["start_date"]) < EARLIEST:
+            plain["start_date"] = iso(EARLIEST).replace(".000000", "")
+    except (KeyError, TypeError, ValueError):
+        pass  # `fault` says so
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether `value`, decoded JSON, has more than MOST_LEVELS levels."""
+    layer = [value]
+    for _ in range(MOST_LEVELS):
+        layer = [inner for one in layer for inner in _inside(one)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def fault(config: Any, specification: Mapping[str, Any]) -> str:
+    """What is wrong with `config`, a sentence for each option that does not fit the JSON schema `specification`.
+
+    "" where nothing is. No value is shown, since a password can stand in a URL; of a URL without one, its server is.
+    """
+    if is_deep(config):
+        return f"The configuration has more than {MOST_LEVELS} levels: give a JSON object with the connector's options."
     errors = sorted(Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config), key=_option)
-    if errors:
-        raise AirbyteTracedException(
-            message=" ".join(dict.fromkeys(_sentence(error, specification) for error in errors)),
-            internal_message=f"config does not fit the spec: {', '.join(_option(error) for error in errors)}",
-            failure_type=FailureType.config_error,
-        )
+    sentences = {_option(error): _sentence(error, specification) for error in reversed(errors)}
+    if isinstance(config, Mapping) and isinstance(base_url := config.get("base_url"), str):
+        root, project = meant(base_url)
+        if root:
+            sentences["base_url"] = f"The option `base_url` must be {root}, without what comes after it." + (
+                f" To read project {project} only, set `project_ids` to [{project}]." if project else ""
+            )
+        elif "base_url" not in sentences and not is_reachable(base_url):
+            rule = _rule(specification["properties"]["base_url"])
+            sentences["base_url"] = f"The option `base_url` must be {rule}. The host or the port in it is not valid."
+    return " ".join(sentences[option] for option in sorted(sentences))
 
 
 def _option(error: ValidationError) -> str:
     """The name of the option that `error` is about; "" for the configuration as a whole."""
+    if error.absolute_path:
+        return str(error.absolute_path[0])
     if error.validator == "required":
         return next(str(name) for name in error.validator_value if name not in error.instance)
-    return str(error.absolute_path[0]) if error.absolute_path else ""
+    return ""
 
 
 def _sentence(error: ValidationError, specification: Mapping[str, Any]) -> str:
@@ -40,15 +90,21 @@ def _sentence(error: ValidationError, specification: Mapping[str, Any]) -> str:
     if not option:
         return "The configuration must be a JSON object with the connector's options."
     schema = specification["properties"][option]
-    if error.validator == "required":
+    if error.validator == "required" and not error.absolute_path:
         return f"The option `{option}` is missing: set it to {_rule(schema)}."
+    if error.validator == "uniqueItems":
+        return f"The option `{option}` has duplicates: name each once."
     return f"The option `{option}` must be {_rule(schema)}."
 
 
 def _rule(schema: Mapping[str, Any]) -> str:
-    """What a value must be, in words: the spec's own `pattern_descriptor`, else its type and bounds."""
+    """What a value must be, in words: the spec's own `pattern_descriptor`, else its values, or its type and bounds."""
     if "pattern_descriptor" in schema:
         return str(schema["pattern_descriptor"])
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
     if "minimum" in schema:
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
-    return {"array": "a list of whole numbers", "string": "a text"}[schema["type"]]
+    if schema.get("items", {}).get("type") == "integer":
+        return "a list of whole numbers"
+    return {"array": "a list", "string": "a string", "object": "an object"}.get(schema["type"], str(schema["type"]))

@@ -18,7 +18,7 @@ def body(pieces: Iterator[tuple[float, int]], monkeypatch: pytest.MonkeyPatch) -
         now += seconds
         return b"x" * size
 
-    monkeypatch.setattr("source_posthog.clock.seconds", lambda: now)
+    monkeypatch.setattr("source_posthog.transport.monotonic", lambda: now)
     return TimedBody(SimpleNamespace(read1=read1, close=lambda: None))
 
 

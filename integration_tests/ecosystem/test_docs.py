@@ -137,7 +137,8 @@ def sentences_of_the_code() -> list[str]:
     for call in (node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         shown = [word.value for word in call.keywords if word.arg == "message"]
-        shown += call.args[:1] if name in ("_failed", "warning") else []
+        shown += call.args[:1] if name in ("_failed", "warning", "PostHogError", "RedirectRefused") else []
+        shown += call.args[2:3] if name == "ErrorResolution" else []
         found += [next(texts_of(one)) for one in shown if isinstance(one, ast.Constant | ast.JoinedStr)]
     return found
 

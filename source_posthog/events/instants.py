@@ -4,6 +4,9 @@ from datetime import datetime, timedelta, timezone
 
 import pendulum
 
+# PostHog's database stores no earlier timestamp. From here on is everything, and there is room for arithmetic.
+EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
+
 MICROSECOND = timedelta(microseconds=1)  # PostHog's precision
 
 

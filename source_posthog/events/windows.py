@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import TypeVar
 
-from source_posthog.events.instants import instant
+from source_posthog.events.instants import EARLIEST, instant
 from source_posthog.events.ledger import Ledger
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Plan:
         """Where reading begins for a project whose state is at `timestamp`; None where nothing says so."""
         if timestamp is None:
             return self.start
-        begin = timestamp - self.lookback
+        begin = max(timestamp, EARLIEST) - self.lookback
         return begin if self.start is None else max(self.start, begin)
 
 

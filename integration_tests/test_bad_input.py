@@ -1,0 +1,381 @@
+"""Configurations, catalogs and states that are wrong, odd or copied from elsewhere: what the user reads."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.connector import (
+    Output,
+    catalog,
+    config,
+    events_state,
+    legacy_state,
+    output,
+    project_state,
+    run,
+    run_command,
+)
+from integration_tests.posthog_server import PostHogServer, account_with, event
+from source_posthog import SourcePosthog
+
+ROOT = Path(__file__).parents[1]
+BOTH = pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
+Run = Callable[..., Output]
+
+
+@pytest.fixture
+def server() -> Iterator[PostHogServer]:
+    with PostHogServer(account_with({7: [event("2026-11-01T00:00:00Z")], 8: [event("2026-11-02T00:00:00Z")]})) as one:
+        yield one
+
+
+def failed(got: Output) -> str:
+    """The sentence of a `check` that failed as Airbyte wants it: with a status, and without a trace."""
+    assert (got.status, got.errors) == (0, [])
+    status, message = got.connection
+    assert status == "FAILED"
+    assert "Traceback" not in got.text
+    return message
+
+
+def refusal(got: Output) -> str:
+    """The sentence of the config error with which `read` or `discover` ended."""
+    assert got.status == 1
+    (error,) = [trace["error"] for trace in got.of("TRACE") if trace["type"] == "ERROR"]
+    assert error["failure_type"] == "config_error"
+    assert list(got.of("RECORD")) == []
+    return str(error["message"])
+
+
+def warnings(got: Output) -> list[str]:
+    return [log["message"] for log in got.of("LOG") if log["level"] == "WARN"]
+
+
+def read(server: PostHogServer, state: Any = None, **options: Any) -> Output:
+    return run("read", config=config(server.url, **options), catalog=catalog("events"), state=state)
+
+
+# --- 16: `check` answers with a status
+
+
+@BOTH
+def test_check_answers_a_bad_config_with_a_failed_status(how: Run, server: PostHogServer) -> None:
+    assert failed(how("check", config=config(server.url, num_workers=99))) == (
+        "The option `num_workers` must be a whole number from 1 to 40."
+    )
+
+
+@BOTH
+@pytest.mark.parametrize("command", ["read", "discover"])
+def test_the_other_commands_answer_a_bad_config_with_a_trace(how: Run, command: str, server: PostHogServer) -> None:
+    files = {"catalog": catalog("events")} if command == "read" else {}
+    assert "`num_workers`" in refusal(how(command, config=config(server.url, num_workers=99), **files))
+
+
+@BOTH
+@pytest.mark.parametrize("content", ["{not json", "[]", "7"])
+def test_check_answers_a_bad_config_file_with_a_failed_status(how: Run, content: str) -> None:
+    assert failed(how("check", config=content)).startswith("The config file ")
+
+
+def test_check_answers_a_missing_config_file_with_a_failed_status() -> None:
+    assert "cannot be read (No such file or directory)" in failed(run("check", "--config", "/nowhere/config.json"))
+
+
+# --- 13: no tracebacks
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:abc",
+        "http://localhost:99999",
+        "http://[::1",
+        "http://[posthog]",
+        "https://a..b",
+        "https://*.posthog.com",
+        "https://posthog.*.com",
+        f"https://{'a' * 70}.com",
+        "https://a\\b",
+    ],
+)
+def test_a_base_url_that_cannot_exist_is_refused(base_url: str) -> None:
+    assert failed(run("check", config=config(base_url))).startswith("The option `base_url` must be an address like")
+    assert "`base_url`" in refusal(run("read", config=config(base_url), catalog=catalog("events")))
+
+
+def test_a_start_date_in_the_year_1_means_everything(server: PostHogServer) -> None:
+    got = read(server, start_date="0001-01-01T00:00:00Z")
+    assert (got.status, len(got.records("events"))) == (0, 2)
+
+
+@pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_state_in_the_year_1_means_from_start_date(server: PostHogServer, timestamp: str, legacy: bool) -> None:
+    got = read(server, legacy_state(timestamp) if legacy else project_state(p7=timestamp))
+    assert (got.status, len(got.records("events"))) == (0, 2)
+
+
+def test_a_whole_number_with_a_fraction_of_zero_is_a_whole_number(server: PostHogServer) -> None:
+    options: dict[str, Any] = {
+        "num_workers": 3.0,
+        "events_time_step": 30.0,
+        "events_lookback_hours": 1.0,
+        "project_ids": [7.0],
+    }
+    got = read(server, **options)
+    assert (got.status, got.errors, len(got.records("events"))) == (0, [], 1)
+    assert run("check", config=config(server.url, **options)).connection == ("SUCCEEDED", "")
+
+
+def nested(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+def test_a_config_that_is_nested_too_deeply_is_refused(server: PostHogServer, levels: int) -> None:
+    text = json.dumps(config(server.url, odd=0)).replace('"odd": 0', f'"odd": {nested(levels)}')
+    assert "has more than 100 levels" in failed(run("check", config=text))
+
+
+@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+@pytest.mark.parametrize("kind", ["catalog", "state"])
+def test_a_file_that_is_nested_too_deeply_is_refused(server: PostHogServer, kind: str, levels: int) -> None:
+    odd = {"catalog": {**catalog("events"), "odd": 0}, "state": events_state({"odd": 0})}[kind]
+    text = json.dumps(odd).replace('"odd": 0', f'"odd": {nested(levels)}')
+    files = {"config": config(server.url), "catalog": catalog("events"), kind: text}
+    assert "has more than 100 levels" in refusal(run("read", **files))
+
+
+def test_a_config_that_is_nested_too_deeply_is_refused_from_python_too(server: PostHogServer) -> None:
+    status = SourcePosthog().check(None, {**config(server.url), "odd": json.loads(nested(500))})
+    assert "levels" in str(status.message)
+
+
+# --- 14: addresses copied from the browser
+
+
+@pytest.mark.parametrize(
+    ("copied", "meant", "project"),
+    [
+        ("https://us.posthog.com/project/101", "https://us.posthog.com", 101),
+        ("https://us.posthog.com/project/101/", "https://us.posthog.com", 101),
+        ("https://eu.posthog.com/project/101/insights", "https://eu.posthog.com", 101),
+        ("https://eu.posthog.com/project/101/insights?tab=x#y", "https://eu.posthog.com", 101),
+        ("https://us.posthog.com/project/101/settings/user-api-keys", "https://us.posthog.com", 101),
+        ("https://us.posthog.com/settings/user-api-keys", "https://us.posthog.com", None),
+        ("https://us.posthog.com/api", "https://us.posthog.com", None),
+        ("https://us.posthog.com/api/projects/", "https://us.posthog.com", None),
+        ("https://us.posthog.com/api/projects/101/events/", "https://us.posthog.com", 101),
+        ("https://us.posthog.com/insights", "https://us.posthog.com", None),
+        ("http://localhost:8000/project/1/activity", "http://localhost:8000", 1),
+        ("https://example.com/posthog/project/101/insights", "https://example.com/posthog", 101),
+        ("https://example.com/posthog/api/", "https://example.com/posthog", None),
+        ("https://example.com/posthog/login?next=/", "https://example.com/posthog", None),
+    ],
+)
+def test_the_address_of_a_page_is_refused_with_the_right_value(copied: str, meant: str, project: int | None) -> None:
+    sentence = f"The option `base_url` must be {meant}, without what comes after it."
+    if project:
+        sentence += f" To read project {project} only, set `project_ids` to [{project}]."
+    assert failed(run("check", config=config(copied))) == sentence
+    assert refusal(run("read", config=config(copied), catalog=catalog("events"))) == sentence
+
+
+def test_an_address_with_a_password_is_not_shown() -> None:
+    message = failed(run("check", config=config("https://me:password@us.posthog.com/project/101")))
+    assert "`base_url`" in message
+    assert "password" not in message
+
+
+@pytest.mark.parametrize("path", ["", "/", "/posthog", "/posthog/", "/tools/api-gateway", "/project/posthog"])
+def test_a_server_of_ones_own_may_be_under_a_path(path: str) -> None:
+    options = config(f"https://example.com{path}")
+    assert SourcePosthog().configure(options, "") == options
+
+
+# --- 15: options that have no effect
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("project_id", "project_ids"), ("url", "base_url"), ("events_timestep", "events_time_step"), ("KEY", "api_key")],
+)
+def test_an_unknown_option_is_warned_of_with_the_nearest_name(
+    how: Run, name: str, near: str, server: PostHogServer
+) -> None:
+    options = {**config(server.url), name: "a value that is not shown"}
+    for got in (how("check", config=options), how("read", config=options, catalog=catalog("projects"))):
+        assert warnings(got) == [f"There is no option `{name}`, so it has no effect. Did you mean `{near}`?"]
+        assert "a value that is not shown" not in got.text
+
+
+def test_an_unknown_option_that_is_near_to_none_is_warned_of_with_all_names(server: PostHogServer) -> None:
+    (warning,) = warnings(run("check", config=config(server.url, zzz=1)))
+    assert warning.startswith("There is no option `zzz`, so it has no effect. The options are api_key, start_date,")
+
+
+def test_names_that_the_platform_injects_are_not_warned_of(server: PostHogServer) -> None:
+    assert warnings(run("check", config=config(server.url, __should_normalize=True, _note=1))) == []
+
+
+def test_a_start_date_in_the_future_is_warned_of(server: PostHogServer) -> None:
+    options = config(server.url, start_date="2121-01-01T00:00:00Z")
+    for got in (run("check", config=options), run("read", config=options, catalog=catalog("projects"))):
+        assert warnings(got) == [
+            "`start_date` lies in the future (2121-01-01T00:00:00Z): no event is read before that."
+        ]
+
+
+# --- 17: catalogs and states
+
+
+def discovered(server: PostHogServer) -> dict[str, Any]:
+    return next(message for message in run("discover", config=config(server.url)).messages if "catalog" in message)
+
+
+@BOTH
+@pytest.mark.parametrize("form", ["output", "message", "catalog", "pretty"])
+def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form: str, server: PostHogServer) -> None:
+    message = discovered(server)
+    content = {
+        "output": json.dumps({"type": "LOG", "log": {}}) + "\n" + json.dumps(message) + "\n",
+        "message": message,
+        "catalog": message["catalog"],
+        "pretty": json.dumps(message["catalog"], indent=2),
+    }[form]
+    sentence = refusal(how("read", config=config(server.url), catalog=content))
+    assert "is what `discover` prints" in sentence
+    assert (
+        'configured catalog, which says what to read and how: {"streams": [{"stream": {...}, "sync_mode":' in sentence
+    )
+    sample = "integration_tests/sample_files/configured_catalog.json"
+    assert sample in sentence
+    assert (ROOT / sample).is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        ("catalog", {"no": "streams"}, 'a configured catalog: {"streams": [{"stream": {...}, "sync_mode": "..."'),
+        ("state", {"7": {"timestamp": "2026-01-01T00:00:00Z"}}, 'a list of states: [{"type": "STREAM", "stream": '),
+        ("config", [], 'an object with the options: {"api_key": "...", "start_date": '),
+    ],
+)
+def test_json_of_another_kind_is_refused_with_what_was_expected(
+    kind: str, content: Any, expected: str, server: PostHogServer
+) -> None:
+    files = {"config": config(server.url), "catalog": catalog("events"), kind: content}
+    sentence = refusal(run("read", **files))
+    assert "is JSON, but of another kind" in sentence
+    assert f"Expected: {expected}" in sentence
+
+
+def test_duplicate_projects_are_called_duplicates(server: PostHogServer) -> None:
+    sentence = "The option `project_ids` has duplicates: name each once."
+    assert failed(run("check", config=config(server.url, project_ids=[7, 8, 7]))) == sentence
+
+
+def test_a_state_in_the_future_is_warned_of_with_the_project(server: PostHogServer) -> None:
+    got = read(server, project_state(p7="2121-01-01T00:00:00Z", p8="2026-01-01T00:00:00Z"))
+    assert got.status == 0
+    assert warnings(got) == [
+        "The state of project 7 lies in the future (2121-01-01T00:00:00Z): no event is read before that. Correct the "
+        "state, or reset the stream."
+    ]
+
+
+def test_a_legacy_state_in_the_future_is_warned_of_for_all_projects(server: PostHogServer) -> None:
+    (warning,) = warnings(read(server, legacy_state("2121-01-01T00:00:00Z")))
+    assert warning.startswith("The state of all projects lies in the future")
+
+
+# --- 19: the state of the next sync is what this one printed
+
+
+STATE_FORMS: dict[str, Callable[[Output], Any]] = {
+    "the whole output": lambda got: got.text,
+    "with half a line at the end": lambda got: got.text + got.text.splitlines()[-1][:40],
+    "after a line of something else": lambda got: "warning: something else\n" + got.text,
+    "its STATE lines": lambda got: "\n".join(json.dumps(one) for one in got.messages if one["type"] == "STATE"),
+    "the last STATE line of events": lambda got: json.dumps(of_events(got)),
+    "the same, in a list": lambda got: [of_events(got)],
+    "the same, in many lines": lambda got: json.dumps(of_events(got), indent=2),
+    "its STATE messages in a list": lambda got: [one for one in got.messages if one["type"] == "STATE"],
+    "a list with a message a line": lambda got: (
+        "[\n" + ",\n".join(json.dumps(one) for one in got.messages if one["type"] == "STATE") + "\n]"
+    ),
+    "all messages in a list": lambda got: got.messages,
+    "states in lines": lambda got: "\n".join(map(json.dumps, got.state)),
+    "Airbyte's own list": lambda got: got.state,
+}
+
+
+def of_events(got: Output) -> dict[str, Any]:
+    return [
+        one
+        for one in got.messages
+        if one["type"] == "STATE" and one["state"]["stream"]["stream_descriptor"]["name"] == "events"
+    ][-1]
+
+
+def rows_of(got: Output, project: int) -> list[dict[str, Any]]:
+    return [row for row in got.records("events") if row["project_id"] == project]
+
+
+@pytest.mark.parametrize("form", STATE_FORMS)
+def test_the_state_may_be_what_a_sync_printed(form: str, server: PostHogServer) -> None:
+    files = {"config": config(server.url, events_lookback_hours=0), "catalog": catalog("cohorts", "events", "insights")}
+    server.posthog.account.projects[8].add_events([event("2026-10-01T00:00:00Z"), event("2026-10-02T00:00:00Z")])
+    first = run("read", **files)
+    assert (first.status, len(first.records("events"))) == (0, 4)
+    server.posthog.account.projects[8].add_events([new := event("2026-11-05T00:00:00Z")])
+    second = run("read", **files, state=STATE_FORMS[form](first))
+    newest = [max(rows_of(first, project), key=lambda row: row["timestamp"])["id"] for project in (7, 8)]
+    assert (second.status, second.ids("events")) == (0, sorted([*newest, new.id]))
+    assert warnings(second) == []
+
+
+def test_the_last_state_of_a_stream_is_the_one_that_counts(server: PostHogServer) -> None:
+    states = [{"type": "STATE", "state": one} for one in project_state(p7="2026-01-01T00:00:00Z")]
+    states += [{"type": "STATE", "state": one} for one in project_state(p7="2026-12-01T00:00:00Z")]
+    got = read(server, "\n".join(map(json.dumps, states)), project_ids=[7])
+    assert (got.status, got.ids("events")) == (0, [])
+
+
+def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServer) -> None:
+    got = read(server, json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
+    assert (got.status, len(got.records("events"))) == (0, 2)
+    assert "There is no state in the state file" in " ".join(warnings(got))
+
+
+def readme_recipe() -> list[str]:
+    """The commands of README's shell blocks that read, as they stand there."""
+    text = (ROOT / "README.md").read_text().replace("\\\n", "")
+    return [line for line in text.splitlines() if line.startswith("source-posthog read ")]
+
+
+def test_the_recipe_of_the_readme_goes_on_from_the_first_sync(server: PostHogServer, tmp_path: Path) -> None:
+    command = tmp_path / "source-posthog"
+    command.write_text(
+        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m source_posthog.run "$@"\n'
+    )
+    command.chmod(0o755)
+    (tmp_path / "integration_tests").symlink_to(ROOT / "integration_tests")
+    (tmp_path / "config.json").write_text(json.dumps(config(server.url, events_lookback_hours=0)))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    server.posthog.account.projects[7].add_events([event("2026-10-01T00:00:00Z")])
+    for line in readme_recipe():
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True, timeout=300)
+        server.posthog.account.projects[7].add_events([event("2026-11-05T00:00:00Z")])
+    printed = [output((tmp_path / name).read_text(), 0) for name in ("first.jsonl", "second.jsonl")]
+    # The second begins with the last event of each project, and finds the one that is new.
+    assert [len(one.records("events")) for one in printed] == [3, 3]
