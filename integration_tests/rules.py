@@ -5,9 +5,11 @@ from dataclasses import dataclass
 CORE = "source_posthog/events/"
 READING, LIST, LEDGER, WINDOWS = (CORE + name for name in ("reading.py", "event_list.py", "ledger.py", "windows.py"))
 
+TESTS = "event_list", "ledger", "ledger_orders", "windows", "reading", "slow_servers", "requests"
+
 # The quick ones first, since the first failure ends a run.
 CORE_TESTS = (
-    *(f"unit_tests/events/test_{name}.py" for name in ("event_list", "ledger", "windows", "reading")),
+    *(f"unit_tests/events/test_{name}.py" for name in TESTS),
     "unit_tests/test_simulation.py",
     "unit_tests/events/test_random_windows.py",
 )
