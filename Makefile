@@ -5,13 +5,18 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test coverage lint prove mutants bench lock clean
+.PHONY: demo test test-fast coverage lint prove mutants bench lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m integration_tests.demo
 
+# All tests of a file by one worker: some share an environment that they make.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Seconds, for the loop while you write: the core with fewer random cases, the units, and a few whole syncs.
+test-fast: $(STAMP)
+	@WINDOWS=500 SYNCS=150 $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
 
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)

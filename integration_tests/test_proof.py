@@ -67,10 +67,12 @@ class Case:
     cap: int = 100
     step: int = 30
     lookback: int = 1
+    late: int = 30
     workers: int = 10
     seed: int = 0
     state: Mapping[str, Any] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
+    arrived: dict[int, int] = field(default_factory=dict)
     text: str = ""
 
     def __repr__(self) -> str:
@@ -83,11 +85,22 @@ class Case:
         printer.text(repr(self))  # hypothesis would print every event
 
     def begin(self, project: int) -> int:
-        return begin(self.cursors.get(project), self.lookback)
+        """Where reading by timestamp begins: before the state only where nothing is asked by arrival."""
+        return begin(self.cursors.get(project), 0 if self.late else self.lookback)
+
+    def new(self, project: int) -> list[Event]:
+        """The events of `project` that lie after its state, or in the lookback."""
+        return [one for one in self.events[project] if self.begin(project) <= one.at < self.now]
 
     def due(self, project: int) -> list[Event]:
-        """The events of `project` that the sync must give out."""
-        return [one for one in self.events[project] if self.begin(project) <= one.at < self.now]
+        """The events of `project` that the sync must emit: also those that arrived since the last one."""
+        cursor = self.cursors.get(project)
+        if cursor is None or not self.late:
+            return self.new(project)
+        arrived = self.arrived.get(project, cursor) - self.lookback * HOUR
+        low, high = max(START, cursor - self.late * DAY), min(cursor, self.now)
+        late = [one for one in self.events[project] if low <= one.at < high and one.created_at >= arrived]
+        return late + self.new(project)
 
     def final_cursors(self, project: int) -> tuple[int, int] | None:
         """The least and the greatest instant that the state of `project` may have in the end; None for no entry.
@@ -96,7 +109,7 @@ class Case:
         are not read again, but not into the last day, where events may still be on their way.
         """
         reached = [self.cursors[project]] if project in self.cursors else []
-        reached += [one.at for one in self.due(project)]
+        reached += [one.at for one in self.new(project)]
         settled = self.now - DAY
         if self.begin(project) <= settled - 2 * self.step * DAY:
             reached.append(settled - 2 * self.step * DAY)
@@ -113,8 +126,9 @@ def cases(draw: st.DrawFn) -> Case:
     step = draw(st.sampled_from((1, 2, 7, 30, 91)) | st.integers(1, 91))
     now = START + draw(st.integers(1, 5)) * step * DAY - draw(st.sampled_from((0, 1, MINUTE, step * DAY // 2)))
     lookback = draw(st.sampled_from((0, 1, 1, 24, 720)))
+    late = draw(st.sampled_from((0, 1, 30, 365)))
     rng = random.Random(draw(st.integers(0, 2**32)))
-    notes = [f"cap={cap}, step={step}, now={isoformat(now)}, lookback={lookback}"]
+    notes = [f"cap={cap}, step={step}, now={isoformat(now)}, lookback={lookback}, late={late}"]
     state: dict[str, Any] = {}
     legacy = draw(st.none() | _instants(now))
     if legacy is not None:
@@ -131,6 +145,9 @@ def cases(draw: st.DrawFn) -> Case:
         events[project] = []
         for _ in range(draw(st.integers(0, 4))):
             events[project] += _burst(draw, rng, begin(cursor, lookback), now, step, min(cap, LIMIT), notes)
+        delay = draw(st.sampled_from((0, 0, HOUR, DAY, 20 * DAY)))
+        for one in events[project]:
+            one.created_at = min(one.at + rng.randint(0, delay), max(one.at, now - 1))
     notes.append(f"state={state}")
     return Case(
         events,
@@ -138,11 +155,12 @@ def cases(draw: st.DrawFn) -> Case:
         cap,
         step,
         lookback,
+        late,
         draw(st.sampled_from((1, 2, 10, 40))),
         draw(st.integers(0, 1000)),
         state,
         cursors,
-        "; ".join(notes),
+        text="; ".join(notes),
     )
 
 
@@ -207,6 +225,8 @@ def require_every_event_once(case: Case) -> Output:
         for project in case.events:
             if entry := case.state.get(str(project)):
                 case.cursors[project] = reached(entry)
+                if "arrived" in entry:
+                    case.arrived[project] = microseconds(entry["arrived"])
         _require_one_sync(case, posthog)
     return first
 
@@ -216,12 +236,14 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
         events_state(case.state) if case.state else None,
         events_time_step=case.step,
         events_lookback_hours=case.lookback,
+        events_late_days=case.late,
         num_workers=case.workers,
     )
     assert output.status == 0, output.errors
     due = {project: case.due(project) for project in case.events}
     assert output.keys("events") == sorted((project, one.id) for project, events in due.items() for one in events)
-    assert unread_states(output.messages, due, case.state) == []
+    new = {project: case.new(project) for project in case.events}
+    assert unread_states(output.messages, new, case.state) == []
     final = output.states[-1]
     for project in case.events:
         entry, bounds = final.get(str(project)), case.final_cursors(project)

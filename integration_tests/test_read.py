@@ -185,7 +185,7 @@ def test_projects_are_asked_for_once_a_sync():
         assert server.posthog.count("projects") == 1
 
 
-def test_an_idle_sync_asks_each_project_once_for_events():
+def test_an_idle_sync_asks_each_project_for_what_is_new_and_for_what_arrived_late():
     made = account_with({7: [event(at) for at in (START, START + DAY)]})
     with PostHogServer(made) as server:
         options = config(server.url, events_time_step=91)
@@ -193,7 +193,7 @@ def test_an_idle_sync_asks_each_project_once_for_events():
         second = run("read", config=options, catalog=catalog("events"), state=first.state)
         server.posthog.reset()
         run("read", config=options, catalog=catalog("events"), state=second.state)
-        assert server.posthog.count("events") == 1
+        assert server.posthog.count("events") == 2
 
 
 def test_history_before_the_first_event_is_skipped_with_few_requests():

@@ -25,7 +25,7 @@ def list_projects(streams: list[AbstractStream]) -> list[Record]:
 def check_access(
     streams: list[AbstractStream], probes: list[AbstractStream], logger: logging.Logger
 ) -> AirbyteConnectionStatus:
-    """List the projects with `streams`, and ask each of `probes`, the same streams with pages of one row, for a row.
+    """List the projects with `streams`, and ask each of `probes`, streams with pages of one row, for a row.
 
     Fails if there is no project, or no stream can be read; streams that cannot be read are named in the log.
     Raises AirbyteTracedException where not even projects can be read.
@@ -37,11 +37,10 @@ def check_access(
             "(US, EU or self-hosted) where the project is."
         )
     logger.info(f"The API key sees {len(projects)} project(s): {_named([project['id'] for project in projects])}")
-    asked = [probe for probe in probes if probe.name != "projects"]
-    refused = {probe.name: error for probe in asked if (error := _refusal(probe))}
+    refused = {probe.name: error for probe in probes if (error := _refusal(probe))}
     for name, error in refused.items():
         logger.warning(f"Stream {name} cannot be read: {error}")
-    if len(refused) == len(asked):
+    if len(refused) == len(probes):
         return _failed(f"No stream can be read with this API key. {next(iter(refused.values()))}")
     if refused:
         logger.warning(f"The connection works, but not for these streams: {', '.join(refused)}")

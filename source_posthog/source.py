@@ -40,8 +40,8 @@ from source_posthog.declared import with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
+from source_posthog.masking import forms, mask, without_secrets
 from source_posthog.refused import accepted, refused
-from source_posthog.secrets import forms, mask, without_secrets
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
@@ -94,7 +94,8 @@ class SourcePosthog(YamlDeclarativeSource):
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             probe = source._for_sync({**source._config, "_page_size": 1, "start_date": a_minute_ago}, sync=source._sync)
             source._sync.is_check = True
-            return check_access(source._built(), probe._built(), logger)
+            probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
+            return check_access(source._built({"projects"}), probes, logger)
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours

@@ -14,17 +14,18 @@ worker is a generator. What must hold (the promise):
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
 from source_posthog.events.reading import Page, Query, Reach, TooSlow, UntrueAnswer, read
-from source_posthog.events.windows import SETTLING, Plan, in_turns, lay_out
+from source_posthog.events.windows import SETTLING, Plan, first_event, in_turns, lay_out
 from unit_tests.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text
 
 # Below, two transports: the embedded server's events list, and one of tiny pages, whose proof is always right.
@@ -67,6 +68,7 @@ class World:
     cap: int = 3
     is_list: bool = False
     longest: timedelta | None = None
+    skips_history: bool = False
     trouble: float = 0.0
     arrivals: float = 0.0
     syncs: int = 0
@@ -131,6 +133,7 @@ class Sync:
         self.ids: set[str] = set()
         self.newest: dict[str, datetime] = {}
         self.failed: set[str] = set()
+        self.looked: set[str] = set()
         self.reaches = {project: Reach() for project in world.events}
         self.ledger = Ledger("timestamp")
         self.ledger.begin(state)
@@ -162,6 +165,13 @@ class Sync:
         if project in self.failed:
             return
         planned = self.ledger.planned(project)
+        if planned and project not in self.looked and self.world.skips_history:
+            self.looked.add(project)
+            first = first_event(
+                *planned, partial(self._one_event, project, min), partial(self._one_event, project, max)
+            )
+            self.ledger.cover(project, planned[0], first, None)
+            yield True
         query = Query(project, *self.ledger.unread(project, start, end))
         in_parts = planned is not None and start >= planned[0]  # not in the backfill
         batches = read(query, self.world.ask, self.reaches[project], in_parts=in_parts)
@@ -188,6 +198,13 @@ class Sync:
             yield True
             if project in self.failed:
                 return
+
+    def _one_event(
+        self, project: str, pick: Callable[[list[datetime]], datetime], start: datetime, end: datetime
+    ) -> datetime | None:
+        self.world.step()
+        within = [one.at for one in self.world.events[project] if start <= one.at < end]
+        return pick(within) if within else None
 
     # --- what is emitted, and what must hold
 
@@ -244,6 +261,7 @@ def make_world(rng: random.Random) -> World:
     world.cap = rng.choice(LIST_CAPS if world.is_list else TINY_CAPS)
     world.lookback = rng.choice((0, 1, 1, 24, 100)) * HOUR
     world.longest = rng.choice((None, None, None, 9 * DAY, DAY))
+    world.skips_history = rng.random() < 0.3
     world.trouble, world.arrivals = rng.choice((0.0, 0.0, 0.01, 0.1)), rng.choice((0.0, 0.0, 0.1))
     for project in map(str, range(1, rng.choice((1, 1, 2, 3, 5)) + 1)):
         world.events[project], world.emitted[project] = [], set()

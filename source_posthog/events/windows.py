@@ -97,12 +97,12 @@ def _late_windows(
     """The window of what arrived since the last sync, if any; also, from where on late events are looked for."""
     if timestamp is None or not plan.late:
         return [], start
-    begin = max(least, max(timestamp, EARLIEST) - plan.late)
-    if begin >= timestamp:
+    begin, end = max(least, max(timestamp, EARLIEST) - plan.late), min(timestamp, plan.end)
+    if begin >= end:
         return [], start
     arrived = ledger.arrived(project) or timestamp
-    ledger.plan_late(project, begin, timestamp, plan.present)
-    return [Window(begin, timestamp, max(arrived, EARLIEST) - plan.lookback)], begin
+    ledger.plan_late(project, begin, end, plan.present)
+    return [Window(begin, end, max(arrived, EARLIEST) - plan.lookback)], begin
 
 
 def _windows(start: datetime, end: datetime, step: timedelta) -> Iterator[Window]:

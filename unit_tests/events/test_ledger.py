@@ -1,13 +1,11 @@
 """What the state says: never more than was emitted, never less than before."""
 
-import random
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from source_posthog.events.instants import instant, iso
+from source_posthog.events.instants import iso
 from source_posthog.events.ledger import Backfill, Ledger
 from unit_tests.events.support import DAY, HOUR, MONTH, SECOND, START, US, text
 
@@ -76,6 +74,14 @@ def test_instants_are_compared_as_instants() -> None:
     made = ledger({"7": {"timestamp": "2026-01-02T01:00:00+02:00"}})
     assert not made.cover("7", START, START + DAY - HOUR, None)
     assert made.cover("7", START + DAY - HOUR, START + DAY, "2026-01-01T23:00:00.000001+00:00", 1)
+
+
+def test_what_is_covered_twice_stays_covered() -> None:
+    made = ledger()
+    made.cover("7", START, START + 5 * DAY, None)
+    assert not made.cover("7", START + DAY, START + 2 * DAY, None)
+    assert made.unread("7", START, END) == (START + 5 * DAY, END)
+    assert made.cover("7", START + 5 * DAY, START + 6 * DAY, None)
 
 
 def test_an_empty_cover_does_nothing() -> None:
@@ -284,76 +290,6 @@ BAD = {
 def test_an_entry_that_is_not_iso_8601_is_named(whose: str, state: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{whose}$"):
         Ledger("timestamp").begin(state)
-
-
-# --- whatever the order
-
-
-@pytest.mark.parametrize("first", range(0, 1000, 100))
-def test_no_order_of_covers_makes_the_state_pass_what_is_not_covered_or_move_back(first: int) -> None:
-    for seed in range(first, first + 100):
-        cover_at_random(random.Random(seed))
-
-
-def cover_at_random(rng: random.Random) -> None:
-    """Several projects with windows of up to 8 pieces; some pieces fail, others come twice or overlap."""
-    made, model = Ledger("timestamp"), {}
-    state: dict[str, Any] = {}
-    for project in "123"[: rng.randrange(1, 4)]:
-        start, since = START, rng.choice((None, START))
-        if rng.random() < 0.5:
-            known = START + rng.randrange(30) * DAY
-            state[project] = entry(known, START)
-            start, since = max(START, known - rng.choice((0, 3)) * DAY), None
-        model[project] = (start, since)
-    made.begin(state)
-    covers = []
-    for project, (start, since) in model.items():
-        made.plan(project, start, END, SETTLED, since)
-        covers += pieces(rng, project, start, END)
-        if project in state and rng.random() < 0.5:
-            made.plan_backfill(project, START - 9 * DAY, START)
-            covers += pieces(rng, project, START - 9 * DAY, START)
-    rng.shuffle(covers)
-    done: dict[str, list[tuple[datetime, datetime]]] = {project: [] for project in model}
-    last = made.state()
-    for project, start, end, newest in covers:
-        moved = made.cover(project, start, end, text(newest) if newest else None, rng.randrange(9))
-        done[project].append((start, end))
-        state = made.state()
-        assert moved == (state != last)
-        for one, known in state.items():
-            before = last.get(one)
-            reached, since = instant(known["timestamp"]), instant(known.get("since", iso(START)))
-            if before:
-                assert reached >= instant(before["timestamp"])
-                assert since <= instant(before.get("since", iso(since)))
-            if before is None or before["timestamp"] != known["timestamp"]:
-                assert is_covered(done[one], model[one][0], reached)
-            assert since >= START or is_covered(done[one], since, START)
-        last = state
-
-
-def pieces(
-    rng: random.Random, project: str, start: datetime, end: datetime
-) -> list[tuple[str, datetime, datetime, datetime | None]]:
-    """[start, end) in pieces with the newest event of each, some missing, some twice, some too long."""
-    cuts = sorted({start, end, *(start + rng.random() * (end - start) for _ in range(rng.randrange(8)))})
-    made: list[tuple[str, datetime, datetime, datetime | None]] = []
-    for low, high in pairwise(cuts):
-        top = min(high + rng.choice((timedelta(0), timedelta(0), HOUR)), end)
-        newest = rng.choice((None, low, top - US, low + (top - low) / 2))
-        piece = (project, low, top, newest)
-        made += [piece] * rng.choices((0, 1, 2), (1, 12, 2))[0]
-    return made
-
-
-def is_covered(done: list[tuple[datetime, datetime]], start: datetime, end: datetime) -> bool:
-    """Whether the ranges of `done` together hold [start, end)."""
-    for low, high in sorted(done):
-        if low <= start:
-            start = max(start, high)
-    return start >= end
 
 
 def test_the_most_rows_ahead_are_those_that_no_state_covers() -> None:

@@ -48,11 +48,11 @@ def random_events(rng: random.Random, start: int, end: int, page: int) -> list[E
         anchor = rng.choice((start, end - 1, rng.randrange(start, end))) + rng.choice((-1, 0, 1))
         number = rng.choice((1, 3, 48, 49, 50, 51, page // 2 - 1, page // 2, page - 1, page, page + 1, 2 * page + 3))
         width, direction = rng.choice(WIDTHS), rng.choice((-1, 1))
-        alike = rng.choices((0, 1, 2, 11 if page < 120 else 3), (60, 5, 5, 1))[0]
+        alike = rng.choices((0, 1, 2, 11) if page < 120 else (0, 0, 0, 1), (60, 5, 5, 1))[0]
         for id in islice(names, number):
             at = anchor + direction * (rng.randrange(width) if width else 0)
             events.append(Event(id[: 32 - alike] + "a" * alike, at))
-    if rng.random() < 0.02:  # dense enough for parts
+    if rng.random() < 0.02 and end - start > 1_000_000:  # dense enough for parts
         events += [Event(id, rng.randrange(start, end)) for id in islice(names, 36 * min(page, 100))]
     if events and rng.random() < 0.2:  # ids that are stored twice
         events += rng.sample(events, min(3, len(events)))
