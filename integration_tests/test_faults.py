@@ -6,7 +6,7 @@ import socket
 import pytest
 from requests.adapters import HTTPAdapter
 
-from integration_tests.connector import STREAMS, catalog, config, expected_keys, run
+from integration_tests.connector import QUERY, STREAMS, catalog, config, expected_keys, run
 from integration_tests.posthog_server import (
     DAY,
     Fault,
@@ -48,17 +48,24 @@ def small(projects=(7,), events=350):
 
 @pytest.fixture
 def server():
-    with PostHogServer(small(), cap=100, third_list_wait=5) as running:
+    with PostHogServer(small(), cap=100, query_cap=100, third_list_wait=5) as running:
         yield running
 
 
 def read(server, *streams, **options):
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **options})
-    return run("read", config=settings, catalog=catalog(*streams))
+    """`query` for a stream is events in the other way, as the server names it."""
+    way = QUERY.options if "query" in streams else {}
+    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **way, **options})
+    return run("read", config=settings, catalog=catalog(*map(stream_of, streams)))
+
+
+def stream_of(asked):
+    return "events" if asked == "query" else asked
 
 
 def assert_complete(output, server, *streams):
     expected = expected_keys(server.posthog.account)
+    streams = [stream_of(asked) for asked in streams]
     assert {stream: output.keys(stream) for stream in streams or STREAMS} == {
         stream: expected[stream] for stream in streams or STREAMS
     }
@@ -78,7 +85,7 @@ def assert_complete(output, server, *streams):
     ],
     ids=["header", "sentence", "neither", "short"],
 )
-@pytest.mark.parametrize("stream", ["events", "insights", "persons", "cohorts"])
+@pytest.mark.parametrize("stream", ["events", "query", "insights", "persons", "cohorts"])
 def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(server, waits, stream, fault, least):
     server.posthog.faults.add(Fault(stream=stream, skip=1, times=2, **fault))
     output = read(server, stream)
@@ -94,9 +101,10 @@ def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(server, waits, 
     assert reasons == ["RATE_LIMITED"] * 2
 
 
-def test_a_sync_outlasts_more_than_an_hour_of_throttling(server, waits):
-    server.posthog.faults.add(Fault(stream="events", times=40, **throttled(header=False, in_body=False)))
-    assert_complete(read(server, "events"), server, "events")
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_a_sync_outlasts_more_than_an_hour_of_throttling(asked, server, waits):
+    server.posthog.faults.add(Fault(stream=asked, times=40, **throttled(header=False, in_body=False)))
+    assert_complete(read(server, asked), server, asked)
     assert sum(waits) > 3600
 
 
@@ -126,7 +134,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-@pytest.mark.parametrize("stream", ["events", "insights", "persons"])
+@pytest.mark.parametrize("stream", ["events", "query", "insights", "persons"])
 def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(server, stream, fault):
     server.posthog.faults.add(Fault(stream=stream, skip=1, times=3, **fault))
     assert_complete(read(server, stream), server, stream)
@@ -138,16 +146,16 @@ def test_a_fault_of_the_list_of_projects_is_tried_again(server, waits):
     assert waits[0] < waits[1]
 
 
-@pytest.mark.parametrize("stream", ["events", "persons"])
+@pytest.mark.parametrize("stream", ["events", "query", "persons"])
 def test_a_fault_that_stays_ends_in_one_sentence_that_says_what_to_try(server, waits, stream):
     server.posthog.faults.add(Fault(stream=stream, times=None, **busy()))
     output = read(server, stream, events_time_step=91)
     assert output.status == 1
-    assert output.stream_status(stream) == "INCOMPLETE"
-    assert f"Stream {stream}, project 7" in output.errors[0]
+    assert output.stream_status(stream_of(stream)) == "INCOMPLETE"
+    assert f"Stream {stream_of(stream)}, project 7" in output.errors[0]
     assert "no usable answer in 6 tries" in output.errors[0]
     assert "Run the sync again later" in output.errors[0]
-    assert ("window 2026-10-01T00:00:00.000000Z to" in output.errors[0]) == (stream == "events")
+    assert ("window 2026-10-01T00:00:00.000000Z to" in output.errors[0]) == (stream_of(stream) == "events")
     trace = next(trace["error"] for trace in output.of("TRACE") if trace["type"] == "ERROR")
     assert trace["failure_type"] == "transient_error"
     assert 20 < sum(waits[:5]) < 120
@@ -184,20 +192,22 @@ def test_every_request_has_a_timeout_to_connect_and_one_to_read(server, monkeypa
 # --- too slow
 
 
+@pytest.mark.parametrize("asked", ["events", "query"])
 @pytest.mark.parametrize(
     "fault", [too_slow(), estimated_too_slow(), out_of_memory(), html(524)], ids=["504", "512", "513", "524"]
 )
-def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(server, fault):
+def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(asked, server, fault):
     server.posthog.faults.add(
-        Fault(stream="events", times=None, when=lambda seen: seen.range_seconds > 86_400 * 3, **fault)
+        Fault(stream=asked, times=None, when=lambda seen: seen.range_seconds > 86_400 * 3, **fault)
     )
-    output = read(server, "events")
-    assert_complete(output, server, "events")
-    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"]
+    output = read(server, asked)
+    assert_complete(output, server, asked)
+    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == asked]
     assert max(spans) > 86_400 * 29
 
 
-def test_a_read_that_times_out_halves_the_window_too(server, monkeypatch):
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_a_read_that_times_out_halves_the_window_too(asked, server, monkeypatch):
     original = HTTPAdapter.send
 
     def impatient(self, request, **options):
@@ -205,31 +215,31 @@ def test_a_read_that_times_out_halves_the_window_too(server, monkeypatch):
 
     monkeypatch.setattr(HTTPAdapter, "send", impatient)
     server.posthog.faults.add(
-        Fault(stream="events", times=2, when=lambda seen: seen.range_seconds > 86_400 * 10, **stall(1))
+        Fault(stream=asked, times=2, when=lambda seen: seen.range_seconds > 86_400 * 10, **stall(1))
     )
-    assert_complete(read(server, "events"), server, "events")
-    spans = {seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"}
+    assert_complete(read(server, asked), server, asked)
+    spans = {seen.range_seconds for seen in server.posthog.requests if seen.stream == asked}
     assert len(spans) > 2
 
 
-def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(server, waits):
-    server.posthog.faults.add(Fault(stream="events", times=None, **too_slow()))
-    output = read(server, "events", events_time_step=91)
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(asked, server, waits):
+    server.posthog.faults.add(Fault(stream=asked, times=None, **too_slow()))
+    output = read(server, asked, events_time_step=91)
     assert output.status == 1
     assert "Stream events, project 7, window 2026-10-01T00:00:00.000000Z to" in output.errors[0]
     assert "HTTP 504" in output.errors[0]
-    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == "events"]
+    spans = [seen.range_seconds for seen in server.posthog.requests if seen.stream == asked]
     assert min(spans) <= 1.000001
     assert len(waits) == 5
 
 
-def test_events_at_one_instant_are_read_through_a_slow_spell_at_that_instant(server):
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_events_at_one_instant_are_read_through_a_slow_spell_at_that_instant(asked, server):
     tied = make_events(450, random.Random(1), start=START + 5 * DAY, span=1)
     server.posthog.account.projects[7].add_events(tied)
-    server.posthog.faults.add(
-        Fault(stream="events", times=3, when=lambda seen: seen.range_seconds < 0.001, **too_slow())
-    )
-    assert_complete(read(server, "events"), server, "events")
+    server.posthog.faults.add(Fault(stream=asked, times=3, when=lambda seen: seen.range_seconds < 0.001, **too_slow()))
+    assert_complete(read(server, asked), server, asked)
 
 
 def test_nobody_waits_for_the_first_event_where_that_question_is_too_slow(server, waits):
@@ -294,15 +304,17 @@ def assert_complete_but(output, server, failed):
 # --- the budget
 
 
-def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(server, monkeypatch):
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(asked, server, monkeypatch):
     monkeypatch.setattr(
         "airbyte_cdk.sources.streams.call_rate.MovingWindowCallRatePolicy.try_acquire",
         lambda *_: pytest.fail("a self-hosted server is slowed"),
     )
-    assert_complete(read(server, "events"), server, "events")
+    assert_complete(read(server, asked), server, asked)
 
 
-def test_a_throttled_answer_does_not_close_the_budget(server, waits):
-    server.posthog.faults.add(Fault(stream="events", times=1, **throttled(5)))
-    assert_complete(read(server, "events"), server, "events")
+@pytest.mark.parametrize("asked", ["events", "query"])
+def test_a_throttled_answer_does_not_close_the_budget(asked, server, waits):
+    server.posthog.faults.add(Fault(stream=asked, times=1, **throttled(5)))
+    assert_complete(read(server, asked), server, asked)
     assert len(waits) == 1
