@@ -1,14 +1,17 @@
 """What the tests of the core share: instants, events, and the embedded server's events list without HTTP."""
 
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from integration_tests.posthog_server import Event, EventTable, Project, isoformat
 from integration_tests.posthog_server import event_list as server
-from source_posthog.events import event_list
-from source_posthog.events.reading import Batch, Page, Query, Reach, TooSlow, read
+from integration_tests.posthog_server import event_query as query_server
+from source_posthog.events import event_list, event_query
+from source_posthog.events.reading import Batch, Page, Query, Reach, Row, TooSlow, read
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -79,12 +82,17 @@ class EventsList:
             raise TooSlow
         if self.requests <= self.spell[0] and length > self.spell[1]:
             raise TooSlow
-        events, more = self._events(event_list.parameters(query), us(query.start), us(query.end))
-        rows = [{"id": one.id, "timestamp": isoformat(one.at)} for one in events]
+        rows, page = self._page(query)
         if rows and self.rng.random() < self.doubles:
             place = self.rng.randrange(len(rows))
-            rows.insert(place, dict(rows[place]))
-        return event_list.page(query, rows, "https://posthog/?before=..." if more else None)
+            rows.insert(place, rows[place].copy())
+        return page()
+
+    def _page(self, query: Query) -> tuple[list[Any], Callable[[], Page]]:
+        """The rows as the server gives them, and what is made of them."""
+        events, more = self._events(event_list.parameters(query), us(query.start), us(query.end))
+        rows: list[Row] = [{"id": one.id, "timestamp": isoformat(one.at)} for one in events]
+        return rows, lambda: event_list.page(query, rows, "https://posthog/?before=..." if more else None)
 
     def _events(self, parameters: dict[str, str], start: int, end: int) -> tuple[list[Event], bool]:
         """The page, and whether the server believes that there is more: all that is used of the embedded server."""
@@ -96,6 +104,17 @@ class EventsList:
             if 2 * len(events) >= asked.limit:
                 return events, more
         return server.select(self.project, server.parse({**parameters, "limit": str(LIMIT)}, LATER, self.cap), self.rng)
+
+
+@dataclass
+class EventsQuery(EventsList):
+    """The same of the embedded server's EventsQuery."""
+
+    def _page(self, query: Query) -> tuple[list[Any], Callable[[], Page]]:
+        asked = query_server.parse(event_query.body(query, LIMIT)["query"], LATER, self.project, self.cap)
+        found = query_server.find(self.project, asked, self.rng)
+        answer = json.loads(query_server.answer(self.project, asked, found, is_cached=False))
+        return answer["results"], lambda: event_query.page(answer, json.loads)
 
 
 def batches(

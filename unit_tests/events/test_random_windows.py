@@ -1,6 +1,7 @@
-"""Ten thousand random windows: every event is emitted once, and what counts as read was emitted before.
+"""Ten thousand random windows, three in ten of them by queries.
 
-A window that fails is read again by `python -m unit_tests.events.test_random_windows SEED`.
+Every event is emitted once, and what counts as read was emitted before. A window that fails is read again by
+`python -m unit_tests.events.test_random_windows SEED`.
 """
 
 import os
@@ -23,6 +24,7 @@ from unit_tests.events.support import (
     START,
     US,
     EventsList,
+    EventsQuery,
     batches,
     ids,
     ids_due,
@@ -64,7 +66,8 @@ def read_a_random_window(seed: int) -> None:
     start, end = START, START + rng.choice(LENGTHS)
     cap = rng.choice(CAPS)
     events = random_events(rng, us(start), us(end), min(cap, LIMIT))
-    server = EventsList(
+    transport = EventsQuery if rng.random() < 0.3 else EventsList
+    server = transport(
         events,
         cap,
         rng,

@@ -1,6 +1,8 @@
 """What reading costs: requests, and the rows that a stop loses."""
 
 import random
+from bisect import bisect_left
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -9,6 +11,7 @@ import pytest
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
+from source_posthog.events.reading import ROWS_IN_HAND, Page, Query, Reach, read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -20,6 +23,7 @@ from unit_tests.events.support import (
     ids_due,
     ids_read,
     spread,
+    text,
     us,
 )
 
@@ -84,6 +88,45 @@ def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None
         assert len({row["id"] for one in batches(server, START, END, in_parts=in_parts) for row in one.rows}) == 150_000
     assert whole.requests <= 1.01 * 150
     assert parts.requests <= 1.03 * whole.requests
+
+
+@dataclass
+class Pages:
+    """A server that has `number` events evenly at random in a month, and gives pages of `size` rows."""
+
+    number: int
+    size: int
+    requests: int = 0
+
+    def __post_init__(self) -> None:
+        rng = random.Random(4)
+        self.instants = sorted(START + rng.random() * MONTH for _ in range(self.number))
+
+    def ask(self, query: Query) -> Page:
+        self.requests += 1
+        low, high = bisect_left(self.instants, query.start), bisect_left(self.instants, query.end)
+        first = max(low, high - self.size)
+        rows = [{"id": f"{place}", "timestamp": text(self.instants[place])} for place in range(high - 1, first - 1, -1)]
+        return Page(rows, complete=first == low)
+
+
+@pytest.mark.parametrize("size", [10_000, 20_000, 50_000])
+def test_large_pages_are_read_in_parts_too_for_at_most_110_requests_a_million_events(size: int) -> None:
+    server, ledger = Pages(400_000, size), Ledger("timestamp")
+    ledger.begin({})
+    ledger.plan("7", START, END, settled=END)
+    rows = most = 0
+    in_hand: dict[datetime, int] = {}
+    for batch in read(Query(7, START, END), server.ask, Reach()):
+        rows += len(batch.rows)
+        in_hand[batch.start] = len(batch.rows)
+        most = max(most, sum(in_hand.values()))
+        ledger.cover("7", batch.start, batch.end, batch.newest, len(batch.rows))
+        read_to = ledger.unread("7", START, END)[0]
+        in_hand = {start: number for start, number in in_hand.items() if start >= read_to}
+    assert rows == server.number
+    assert server.requests <= 110 * server.number / 1_000_000
+    assert most <= 1.05 * ROWS_IN_HAND
 
 
 def test_without_parts_coverage_grows_from_the_end_downwards() -> None:
