@@ -19,7 +19,8 @@ _BRACKETS_AS_BRACES = bytes.maketrans(b"[]", b"{}")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ALL_DIGITS_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBERS = tuple(before + b"0" * 19 for before in (b":", b",", b"["))
+_LONG_RUN = b"0" * 19
+_LONG_NUMBERS = tuple(before + _LONG_RUN for before in (b":", b",", b"["))
 
 
 class Answers:
@@ -111,13 +112,20 @@ def _most_levels(content: bytes) -> int:
 def _decode(content: bytes) -> Any:
     """JSON as Python, exactly. orjson turns integers over 64 bits into floats, and refuses floats over 1.8e308 and
     half surrogates, all of which PostHog passes on from its users' properties; the standard library takes them."""
-    flat = content.translate(_ALL_DIGITS_ZERO, b"- \t\r\n")
-    if not any(number in flat for number in _LONG_NUMBERS):
+    if not _has_long_numbers(content):
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
             pass
     return json.loads(content)
+
+
+def _has_long_numbers(content: bytes) -> bool:
+    """Whether a number in `content` may have 19 digits or more; most have no such run of digits at all."""
+    if _LONG_RUN not in content.translate(_ALL_DIGITS_ZERO):
+        return False
+    flat = content.translate(_ALL_DIGITS_ZERO, b"- \t\r\n")
+    return any(number in flat for number in _LONG_NUMBERS)
 
 
 def decoded(text: str) -> Any:

@@ -58,7 +58,8 @@ FIELDS = {
         "any": "name",
     },
     "events": {
-        "text": "distinct_id event elements_chain",
+        "text": "distinct_id event elements_chain person_id",
+        "time": "created_at",
         "object": "properties",
         "person": "person",
         "element": "elements",
@@ -98,7 +99,7 @@ ELEMENT = {
     "number": "nth_child nth_of_type order",
     "object": "attributes",
 }
-PERSON = {"flag": "is_identified", "list of text": "distinct_ids", "object": "properties"}
+PERSON = {"flag": "is_identified", "text": "uuid created_at", "list of text": "distinct_ids", "object": "properties"}
 NESTED = {"user": USER, "element": ELEMENT, "person": PERSON}
 
 HUGE = 2**80

@@ -126,6 +126,36 @@ def row_h(full: bool) -> Iterator[Row]:
     yield Row("h", f"memory to {most} events, growth", growth, None, growth, "<= 1.10", growth <= 1.1)
 
 
+QUERY = {"events_api": "query"}
+
+
+def row_i(full: bool) -> Iterator[Row]:
+    """Events by queries, beside ours by the list instead of the peer."""
+    million = 1_000_000
+    number = million if full else 400_000
+    runs = []
+    for events in (20_000, number):
+        with server(events=events, days=60, properties_bytes=500) as on:
+            runs.append([require_all(read(OURS, on, START, **way), events) for way in ({}, QUERY)])
+    listed, queried = (run.requests / number * million for run in runs[1])
+    yield Row("i", "requests per million events, by queries", queried, listed, queried, "<= 110", queried <= 110)
+    listed, queried = (cpu(small, large) for small, large in zip(*runs, strict=True))
+    ratio = queried / listed
+    yield Row("i", "CPU per record, µs, by queries", queried, listed, ratio, "ratio <= 1.1", ratio <= 1.1)
+    with server(events=15_000, projects=8, days=83, days_ago=83.5, delay_ms=500) as on:
+        by_list = require_all(read(OURS, on, days_ago(84)), 120_000)
+    with server(events=15_000, projects=8, days=83, days_ago=83.5, delay_ms=2000) as on:
+        by_query = require_all(read(OURS, on, days_ago(84), **QUERY), 120_000)
+    listed, queried = ((run.wall - start_up(OURS)) / run.ids * 1e3 for run in (by_list, by_query))
+    note = "the list at 500 ms a request"
+    yield Row(
+        "i", "wall time per event, ms, 2 s a query", queried, listed, queried, "<= the list", queried <= listed, note
+    )
+    with server(events=12_000, projects=4, days=60, properties_bytes=5000) as on:
+        listed, queried = (require_all(read(OURS, on, START, **way), 48_000).memory for way in ({}, QUERY))
+    yield Row("i", "peak memory, MB, 5 KB an event, by queries", queried, listed, queried, "<= 400", queried <= 400)
+
+
 ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "a": row_a,
     "b": row_b,
@@ -135,6 +165,7 @@ ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "f": row_f,
     "g": row_g,
     "h": row_h,
+    "i": row_i,
 }
 
 

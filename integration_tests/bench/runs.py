@@ -44,7 +44,8 @@ class Server:
         urllib.request.urlopen(f"{self.url}/__reset__").close()
 
     def event_requests(self) -> int:
-        return int(self.stats().get("events", 0))
+        stats = self.stats()
+        return int(stats.get("events", 0)) + int(stats.get("query", 0))
 
 
 @contextmanager
@@ -65,7 +66,7 @@ class Run:
     Attributes:
         records, ids: records printed, and distinct ids among them.
         cpu: seconds of user and system time. wall: seconds. memory: the most that was held, MB.
-        requests: event lists that the server saw. state: what the next sync begins with.
+        requests: event lists and queries that the server saw. state: what the next sync begins with.
     """
 
     records: int

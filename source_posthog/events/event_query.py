@@ -49,13 +49,18 @@ def ends_in(query: Query) -> str:
 
 
 def page(answer: Mapping[str, Any], decode: Decode) -> Page:
-    """The page in `answer`, a decoded body. Raises UntrueAnswer where it is not what was asked for."""
+    """The page in `answer`, a decoded body, whose rows are replaced: held twice, they would be most of the memory.
+
+    Raises UntrueAnswer where it is not what was asked for.
+    """
     results, more = answer.get("results"), answer.get("hasMore")
     if not isinstance(results, list):
         raise UntrueAnswer("it has no list of `results`")
     if not isinstance(more, bool):
         raise UntrueAnswer("it does not say whether there is more (`hasMore`)")
-    return Page([_record(row, decode) for row in results], complete=not more)
+    for place, row in enumerate(results):
+        results[place] = _record(row, decode)
+    return Page(results, complete=not more)
 
 
 def _record(row: Any, decode: Decode) -> Row:
