@@ -170,9 +170,23 @@ class Ledger:
         """[start, end) of `project` is going to be read; the state moves as it is covered. The rest as in `Track`."""
         self._tracks[project] = Track(start, end, settled, since, arrived)
 
-    def plan_late(self, project: str, start: datetime, end: datetime, present: datetime) -> None:
-        """What arrived late in [start, end) is going to be read; `arrived` becomes `present` when that is whole."""
-        self._late[project] = Track(start, end, settled=start, arrived=present)
+    def plan_late(
+        self, project: str, start: datetime, end: datetime, present: datetime, since: datetime | None = None
+    ) -> datetime:
+        """What arrived late in [start, end) is going to be read; `arrived` becomes `present` when that is whole.
+
+        `since` as in `Track`: what is not looked at is not covered any more as of then.
+
+        Returns since when it has to have arrived. An entry that does not say so (of an earlier version) is taken to
+        mean its timestamp, and says that from here on: the timestamp may move before what arrived late is read.
+        """
+        self._late[project] = Track(start, end, settled=start, since=since, arrived=present)
+        arrived = self.arrived(project)
+        if arrived is None:
+            arrived = instant(self.timestamp(project))
+            entry = {**self._state.get(project, {}), self._key: self.timestamp(project)}
+            self._state[project] = {**entry, "arrived": iso(arrived)}
+        return arrived
 
     def plan_backfill(self, project: str, start: datetime, end: datetime) -> None:
         """[start, end), before what the state covers, is going to be read from its end downwards; `since` follows."""
@@ -218,8 +232,8 @@ class Ledger:
         track.cover(start, end, None, 0)
         if track.read_to < track.end:
             return False
-        entry = self._state.get(project) or {self._key: self.timestamp(project)}
-        self._state[project] = {**entry, "arrived": iso(track.arrived)}
+        since = {"since": iso(track.since)} if track.since else {}
+        self._state[project] = {**self._state[project], **since, "arrived": iso(track.arrived)}
         return True
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:
