@@ -281,6 +281,7 @@ BAD = {
     "of project 7": {"7": {"timestamp": "2026-01-01"}},
     "of project 8": {"7": {"timestamp": None}, "8": {"timestamp": 5}},
     "of project 9": {"9": {"timestamp": "2026-01-01T00:00:00Z", "since": "x"}},
+    "of project 12": {"12": {"timestamp": "2026-01-01T00:00:00Z", "arrived": "x"}},
     "of project 10": {"10": "2026-01-01T00:00:00Z"},
     "of project 11": {"11": None},
 }
