@@ -37,6 +37,17 @@ def varied_account(seed: int) -> Account:
     return account_with({project: events() for project in range(1, rng.randint(2, 5))})
 
 
+def arrive_late(account: Account, rng: random.Random) -> None:
+    """Let up to some pages of events arrive now, in some of the projects, by up to 29 days late."""
+    for project in account.projects.values():
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            at, span = NOW - 29 * DAY + rng.randrange(28 * DAY), rng.choice((1, SECOND, DAY))
+            late = make_events(rng.choice((1, 60, 130)), rng, start=at, span=span, project=project.id)
+            for one in late:
+                one.created_at = NOW + SECOND
+            project.add_events(late)
+
+
 def keys(account: Account) -> set[tuple[int, str]]:
     return {(project.id, event.id) for project in account.projects.values() for event in project.events}
 
@@ -52,6 +63,7 @@ def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
         read = messages(None, **options)
         first = Output(list(islice(read, rng.randrange(2 + 2 * len(keys(account))))), "", 0)
         read.close()
+        arrive_late(account, random.Random(f"late {seed}"))
         second = sync(first.state, **options)
     assert unread_states(first.messages, due, {}) == []
     assert unread_states(second.messages, _unread(due, first), first.states[-1] if first.states else {}) == []
