@@ -300,3 +300,10 @@ def test_the_most_rows_ahead_are_those_that_no_state_covers() -> None:
     later = END - SECOND, END
     assert made.may_read_on("7", *later, 51)
     assert not made.may_read_on("7", *later, 50)
+
+
+def test_it_counts_entries_and_knows_those_that_do_not_say_since_when_they_cover() -> None:
+    made = ledger({"7": entry(START, START), "timestamp": iso(START)})
+    assert (made.entries, made.has_entry_without_since) == (3, False)
+    made = ledger({"7": entry(START, START), "8": {"timestamp": iso(START)}, "9": {}})
+    assert (made.entries, made.has_entry_without_since) == (4, True)
