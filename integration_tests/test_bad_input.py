@@ -1,10 +1,6 @@
 """Configurations, catalogs and states that are wrong, odd or copied from elsewhere: what the user reads."""
 
 import json
-import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ from integration_tests.connector import (
     config,
     events_state,
     legacy_state,
-    output,
     project_state,
     run,
     run_command,
@@ -89,6 +84,12 @@ def test_check_answers_a_missing_config_file_with_a_failed_status() -> None:
     assert "cannot be read (No such file or directory)" in failed(run("check", "--config", "/nowhere/config.json"))
 
 
+def test_every_option_that_is_missing_is_named() -> None:
+    message = failed(run("check", config={}))
+    assert "The option `api_key` is missing" in message
+    assert "The option `start_date` is missing" in message
+
+
 # --- 13: no tracebacks
 
 
@@ -139,13 +140,13 @@ def nested(levels: int) -> str:
     return "[" * levels + "]" * levels
 
 
-@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+@pytest.mark.parametrize("levels", [200, 1010, 100_000])
 def test_a_config_that_is_nested_too_deeply_is_refused(server: PostHogServer, levels: int) -> None:
     text = json.dumps(config(server.url, odd=0)).replace('"odd": 0', f'"odd": {nested(levels)}')
     assert "has more than 100 levels" in failed(run("check", config=text))
 
 
-@pytest.mark.parametrize("levels", [200, 500, 900, 1010, 100_000])
+@pytest.mark.parametrize("levels", [200, 1010, 100_000])
 @pytest.mark.parametrize("kind", ["catalog", "state"])
 def test_a_file_that_is_nested_too_deeply_is_refused(server: PostHogServer, kind: str, levels: int) -> None:
     odd = {"catalog": {**catalog("events"), "odd": 0}, "state": events_state({"odd": 0})}[kind]
@@ -204,10 +205,15 @@ def test_a_server_of_ones_own_may_be_under_a_path(path: str) -> None:
 # --- 15: options that have no effect
 
 
-@BOTH
 @pytest.mark.parametrize(
-    ("name", "near"),
-    [("project_id", "project_ids"), ("url", "base_url"), ("events_timestep", "events_time_step"), ("KEY", "api_key")],
+    ("how", "name", "near"),
+    [
+        (run_command, "project_id", "project_ids"),
+        (run, "project_id", "project_ids"),
+        (run, "url", "base_url"),
+        (run, "events_timestep", "events_time_step"),
+        (run, "KEY", "api_key"),
+    ],
 )
 def test_an_unknown_option_is_warned_of_with_the_nearest_name(
     how: Run, name: str, near: str, server: PostHogServer
@@ -242,8 +248,9 @@ def discovered(server: PostHogServer) -> dict[str, Any]:
     return next(message for message in run("discover", config=config(server.url)).messages if "catalog" in message)
 
 
-@BOTH
-@pytest.mark.parametrize("form", ["output", "message", "catalog", "pretty"])
+@pytest.mark.parametrize(
+    ("how", "form"), [(run_command, "output"), (run, "output"), (run, "message"), (run, "catalog"), (run, "pretty")]
+)
 def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form: str, server: PostHogServer) -> None:
     message = discovered(server)
     content = {
@@ -296,86 +303,3 @@ def test_a_state_in_the_future_is_warned_of_with_the_project(server: PostHogServ
 def test_a_legacy_state_in_the_future_is_warned_of_for_all_projects(server: PostHogServer) -> None:
     (warning,) = warnings(read(server, legacy_state("2121-01-01T00:00:00Z")))
     assert warning.startswith("The state of all projects lies in the future")
-
-
-# --- 19: the state of the next sync is what this one printed
-
-
-STATE_FORMS: dict[str, Callable[[Output], Any]] = {
-    "the whole output": lambda got: got.text,
-    "with half a line at the end": lambda got: got.text + got.text.splitlines()[-1][:40],
-    "after a line of something else": lambda got: "warning: something else\n" + got.text,
-    "its STATE lines": lambda got: "\n".join(json.dumps(one) for one in got.messages if one["type"] == "STATE"),
-    "the last STATE line of events": lambda got: json.dumps(of_events(got)),
-    "the same, in a list": lambda got: [of_events(got)],
-    "the same, in many lines": lambda got: json.dumps(of_events(got), indent=2),
-    "its STATE messages in a list": lambda got: [one for one in got.messages if one["type"] == "STATE"],
-    "a list with a message a line": lambda got: (
-        "[\n" + ",\n".join(json.dumps(one) for one in got.messages if one["type"] == "STATE") + "\n]"
-    ),
-    "all messages in a list": lambda got: got.messages,
-    "states in lines": lambda got: "\n".join(map(json.dumps, got.state)),
-    "Airbyte's own list": lambda got: got.state,
-}
-
-
-def of_events(got: Output) -> dict[str, Any]:
-    return [
-        one
-        for one in got.messages
-        if one["type"] == "STATE" and one["state"]["stream"]["stream_descriptor"]["name"] == "events"
-    ][-1]
-
-
-def rows_of(got: Output, project: int) -> list[dict[str, Any]]:
-    return [row for row in got.records("events") if row["project_id"] == project]
-
-
-@pytest.mark.parametrize("form", STATE_FORMS)
-def test_the_state_may_be_what_a_sync_printed(form: str, server: PostHogServer) -> None:
-    files = {"config": config(server.url, events_lookback_hours=0), "catalog": catalog("cohorts", "events", "insights")}
-    server.posthog.account.projects[8].add_events([event("2026-10-01T00:00:00Z"), event("2026-10-02T00:00:00Z")])
-    first = run("read", **files)
-    assert (first.status, len(first.records("events"))) == (0, 4)
-    server.posthog.account.projects[8].add_events([new := event("2026-11-05T00:00:00Z")])
-    second = run("read", **files, state=STATE_FORMS[form](first))
-    newest = [max(rows_of(first, project), key=lambda row: row["timestamp"])["id"] for project in (7, 8)]
-    assert (second.status, second.ids("events")) == (0, sorted([*newest, new.id]))
-    assert warnings(second) == []
-
-
-def test_the_last_state_of_a_stream_is_the_one_that_counts(server: PostHogServer) -> None:
-    states = [{"type": "STATE", "state": one} for one in project_state(p7="2026-01-01T00:00:00Z")]
-    states += [{"type": "STATE", "state": one} for one in project_state(p7="2026-12-01T00:00:00Z")]
-    got = read(server, "\n".join(map(json.dumps, states)), project_ids=[7])
-    assert (got.status, got.ids("events")) == (0, [])
-
-
-def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServer) -> None:
-    got = read(server, json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
-    assert (got.status, len(got.records("events"))) == (0, 2)
-    assert "There is no state in the state file" in " ".join(warnings(got))
-
-
-def readme_recipe() -> list[str]:
-    """The commands of README's shell blocks that read, as they stand there."""
-    text = (ROOT / "README.md").read_text().replace("\\\n", "")
-    return [line for line in text.splitlines() if line.startswith("source-posthog read ")]
-
-
-def test_the_recipe_of_the_readme_goes_on_from_the_first_sync(server: PostHogServer, tmp_path: Path) -> None:
-    command = tmp_path / "source-posthog"
-    command.write_text(
-        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m source_posthog.run "$@"\n'
-    )
-    command.chmod(0o755)
-    (tmp_path / "integration_tests").symlink_to(ROOT / "integration_tests")
-    (tmp_path / "config.json").write_text(json.dumps(config(server.url, events_lookback_hours=0)))
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    server.posthog.account.projects[7].add_events([event("2026-10-01T00:00:00Z")])
-    for line in readme_recipe():
-        subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True, timeout=300)
-        server.posthog.account.projects[7].add_events([event("2026-11-05T00:00:00Z")])
-    printed = [output((tmp_path / name).read_text(), 0) for name in ("first.jsonl", "second.jsonl")]
-    # The second begins with the last event of each project, and finds the one that is new.
-    assert [len(one.records("events")) for one in printed] == [3, 3]

@@ -31,7 +31,7 @@ def meant(base_url: str) -> tuple[str, str]:
     page = _PAGE.search(parts.path)
     path = "" if host.endswith(".posthog.com") else parts.path[: page.start()] if page else parts.path
     root = f"{parts.scheme}://{parts.netloc}{path}".rstrip("/")
-    if root == base_url.rstrip("/"):
+    if root.lower() == base_url.rstrip("/").lower():
         return "", ""
     return root, next(filter(None, page.groups()), "") if page else ""
 

@@ -106,7 +106,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                     self.sync.log.page(stream_slice, rows, self._is_cloud, share)
         except _Abandoned:
             lane.is_abandoned = True
-        except (AirbyteTracedException, UntrueAnswer, TooSlow) as error:
+        except (AirbyteTracedException, UntrueAnswer) as error:
             lane.is_abandoned = True
             raise self._located(error, stream_slice) from error
 
@@ -218,13 +218,11 @@ class EventsSimpleRetriever(SimpleRetriever):
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
 
-    def _located(self, cause: Exception, stream_slice: StreamSlice) -> PostHogError:
+    def _located(self, cause: AirbyteTracedException | UntrueAnswer, stream_slice: StreamSlice) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
         if isinstance(cause, UntrueAnswer):
             reason = f"PostHog's answer cannot be used: {cause}. Nothing of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
-        elif not isinstance(cause, AirbyteTracedException):
-            cause = PostHogError("PostHog is too slow even for a single instant.")
         span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"
         where = Where(self.name, stream_slice["project_id"], span)
         return located(cause, where, "The next sync begins there again.")

@@ -84,7 +84,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
         return []
     with _opened("state", path) as file:
         first = next((line for line in file if line.strip()), "")
-        if list(_messages([first])):
+        if is_output := bool(list(_messages([first]))):
             contents: Iterable[Any] = _messages(_chained(first, file))
         else:
             contents = _listed(first + file.read())
@@ -100,7 +100,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
                 raise _Unexpected
             name = state.stream.stream_descriptor if state.stream else None
             states[name and (name.namespace, name.name)] = state
-    if first and not states:
+    if is_output and not states:
         logger.warning(f"There is no state in the state file {path}, so that this is a first sync.")
     return list(states.values())
 

@@ -31,10 +31,9 @@ logger = logging.getLogger("airbyte")
 ROWS_AHEAD = 16_000
 
 # A state message holds all projects, so states of an account with many small ones would be larger than its records.
-# One is emitted when the records since the last are at least so many times as large, by cautious guesses in bytes.
-RECORDS_TO_STATE = 8
-BYTES_OF_A_RECORD = 300
-BYTES_OF_AN_ENTRY = 150
+# One is emitted when so many records came for each of its entries: an entry has up to 150 bytes, a record 300 or more,
+# so that states are an eighth of the records at the most, and the last one.
+ROWS_TO_AN_ENTRY = 4
 
 
 @dataclass
@@ -178,8 +177,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 yield StreamSlice(partition=project.partition, cursor_slice={"start_time": start, "end_time": end})
 
     def _say_what_older_states_leave_open(self) -> None:
-        entries = [self.ledger.state()[project] for project in self.ledger.projects]
-        if self._state_manager is not None and any(entry and "since" not in entry for entry in entries):
+        if self._state_manager is not None and self.ledger.has_entry_without_since:
             logger.info(
                 f"Stream {self._stream_name}: the state does not say from which date on it covers events, since an "
                 "earlier version wrote it. If start_date was moved to an earlier date since then, clear the stream to "
@@ -200,8 +198,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 moved = self.ledger.cover_late(project, window.start, window.end)
             else:
                 moved = self.ledger.cover(project, window.start, window.end, newest, rows)
-            entries = len(self.ledger.projects) + 1
-            if moved and self._rows_since_state * BYTES_OF_A_RECORD >= RECORDS_TO_STATE * entries * BYTES_OF_AN_ENTRY:
+            if moved and self._rows_since_state >= ROWS_TO_AN_ENTRY * self.ledger.entries:
                 self._emit_state()
 
     def unread(self, project: str, window: Window) -> Window:

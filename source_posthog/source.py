@@ -40,8 +40,8 @@ from source_posthog.declared import with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
+from source_posthog.masking import forms, mask, without_secrets
 from source_posthog.refused import accepted, refused
-from source_posthog.secrets import forms, mask, without_secrets
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized

@@ -62,8 +62,10 @@ def fault(config: Any, specification: Mapping[str, Any]) -> str:
     """
     if is_deep(config):
         return f"The configuration has more than {MOST_LEVELS} levels: give a JSON object with the connector's options."
-    errors = sorted(Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config), key=_option)
-    sentences = {_option(error): _sentence(error, specification) for error in reversed(errors)}
+    sentences: dict[str, str] = {}
+    for error in Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config):
+        for option in _options(error):
+            sentences.setdefault(option, _sentence(option, error, specification))
     if isinstance(config, Mapping) and isinstance(base_url := config.get("base_url"), str):
         root, project = meant(base_url)
         if root:
@@ -76,17 +78,16 @@ def fault(config: Any, specification: Mapping[str, Any]) -> str:
     return " ".join(sentences[option] for option in sorted(sentences))
 
 
-def _option(error: ValidationError) -> str:
-    """The name of the option that `error` is about; "" for the configuration as a whole."""
+def _options(error: ValidationError) -> list[str]:
+    """The names of the options that `error` is about; [""] for the configuration as a whole."""
     if error.absolute_path:
-        return str(error.absolute_path[0])
+        return [str(error.absolute_path[0])]
     if error.validator == "required":
-        return next(str(name) for name in error.validator_value if name not in error.instance)
-    return ""
+        return [str(name) for name in error.validator_value if name not in error.instance]
+    return [""]
 
 
-def _sentence(error: ValidationError, specification: Mapping[str, Any]) -> str:
-    option = _option(error)
+def _sentence(option: str, error: ValidationError, specification: Mapping[str, Any]) -> str:
     if not option:
         return "The configuration must be a JSON object with the connector's options."
     schema = specification["properties"][option]

@@ -57,6 +57,7 @@ class World:
     cap: int = 3
     is_list: bool = False
     longest: timedelta | None = None
+    skips_history: bool = False
     trouble: float = 0.0
     arrivals: float = 0.0
     kill_in: int | None = None
@@ -134,6 +135,7 @@ def make_world(rng: random.Random) -> World:
     world.cap = rng.choice(LIST_CAPS if world.is_list else TINY_CAPS)
     world.lookback = rng.choice((0, 1, 1, 24, 100)) * HOUR
     world.longest = rng.choice((None, None, None, 9 * DAY, DAY))
+    world.skips_history = rng.random() < 0.3
     world.trouble, world.arrivals = rng.choice((0.0, 0.0, 0.01, 0.1)), rng.choice((0.0, 0.0, 0.1))
     tardy = rng.choice((0.0, 0.0, 0.1, 0.5))
     for project in map(str, range(1, rng.choice((1, 1, 2, 3, 5)) + 1)):

@@ -141,6 +141,16 @@ class Ledger:
         """The projects that have an entry of their own in the state."""
         return [key for key in self._state if key != self._key]
 
+    @property
+    def entries(self) -> int:
+        """How many entries the state has, and one for the message around it."""
+        return len(self._state) + 1
+
+    @property
+    def has_entry_without_since(self) -> bool:
+        """Whether a project has a timestamp that does not say since when it covers: an earlier version wrote it."""
+        return any(isinstance(entry, Mapping) and entry and "since" not in entry for entry in self._state.values())
+
     def timestamp(self, project: str) -> str | None:
         """How far the state covers `project`; None where it does not."""
         entry = self._state.get(project)

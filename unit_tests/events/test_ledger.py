@@ -78,6 +78,14 @@ def test_instants_are_compared_as_instants() -> None:
     assert made.cover("7", START + DAY - HOUR, START + DAY, "2026-01-01T23:00:00.000001+00:00", 1)
 
 
+def test_what_is_covered_twice_stays_covered() -> None:
+    made = ledger()
+    made.cover("7", START, START + 5 * DAY, None)
+    assert not made.cover("7", START + DAY, START + 2 * DAY, None)
+    assert made.unread("7", START, END) == (START + 5 * DAY, END)
+    assert made.cover("7", START + 5 * DAY, START + 6 * DAY, None)
+
+
 def test_an_empty_cover_does_nothing() -> None:
     made = ledger()
     assert not made.cover("7", START, START, text(START), 1)
@@ -198,6 +206,13 @@ def test_the_entry_for_all_projects_stays_and_gets_no_since() -> None:
         "7": {"timestamp": text(END - US), "since": iso(START)},
     }
     assert made.projects == ["7"]
+
+
+def test_a_ledger_knows_whether_an_entry_does_not_say_since_when_it_covers() -> None:
+    made = ledger({"7": entry(START, START), "8": entry(START, START)})
+    assert (made.has_entry_without_since, made.entries) == (False, 3)
+    assert ledger({"7": entry(START, START), "8": entry(START)}).has_entry_without_since
+    assert not ledger({"timestamp": text(START), "7": {}}).has_entry_without_since
 
 
 def test_further_keys_of_an_entry_are_kept() -> None:
@@ -323,6 +338,7 @@ def cover_at_random(rng: random.Random) -> None:
         done[project].append((start, end))
         state = made.state()
         assert moved == (state != last)
+        assert made.unread(project, model[project][0], END)[0] == covered_to(done[project], model[project][0])
         for one, known in state.items():
             before = last.get(one)
             reached, since = instant(known["timestamp"]), instant(known.get("since", iso(START)))
@@ -349,12 +365,16 @@ def pieces(
     return made
 
 
-def is_covered(done: list[tuple[datetime, datetime]], start: datetime, end: datetime) -> bool:
-    """Whether the ranges of `done` together hold [start, end)."""
+def covered_to(done: list[tuple[datetime, datetime]], start: datetime) -> datetime:
+    """Up to where the ranges of `done` together cover all from `start` on."""
     for low, high in sorted(done):
         if low <= start:
             start = max(start, high)
-    return start >= end
+    return start
+
+
+def is_covered(done: list[tuple[datetime, datetime]], start: datetime, end: datetime) -> bool:
+    return covered_to(done, start) >= end
 
 
 def test_the_most_rows_ahead_are_those_that_no_state_covers() -> None:

@@ -1,0 +1,330 @@
+"""The rules of the core that `make mutants` breaks: what each says, where it stands, and how it is broken."""
+
+from dataclasses import dataclass
+
+CORE = "source_posthog/events/"
+READING, LIST, LEDGER, WINDOWS = (CORE + name for name in ("reading.py", "event_list.py", "ledger.py", "windows.py"))
+
+# The quick ones first, since the first failure ends a run.
+CORE_TESTS = (
+    *(f"unit_tests/events/test_{name}.py" for name in ("event_list", "ledger", "windows", "reading")),
+    "unit_tests/test_simulation.py",
+    "unit_tests/events/test_random_windows.py",
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds, the text in `file` that makes it hold, a text that breaks it, and the tests that may notice."""
+
+    says: str
+    file: str
+    text: str
+    broken: str
+    tests: tuple[str, ...] = CORE_TESTS
+
+
+ASKING = [
+    Rule("after = start - 1 µs", LIST, "iso(query.start - MICROSECOND)", "iso(query.start)"),
+    Rule("before = end", LIST, '"before": iso(query.end)', '"before": iso(query.end - MICROSECOND)'),
+    Rule("ties are asked for by the end of their ids", LIST, "'%{query.suffix}'", "'{query.suffix}%'"),
+    Rule("arrival is asked for from its bound on", LIST, "created_at >= ", "created_at > "),
+    Rule("a page with `next` is not the whole", LIST, "not following and _is_whole", "_is_whole"),
+    Rule("`next: null` needs a proof", LIST, "not following and _is_whole(query, rows)", "not following"),
+    Rule("the limit is 50 rows and not 51", LIST, "HALF_OF_THE_SMALLEST_PAGE = 50", "HALF_OF_THE_SMALLEST_PAGE = 51"),
+    Rule("the limit is 50 rows and not 49", LIST, "HALF_OF_THE_SMALLEST_PAGE = 50", "HALF_OF_THE_SMALLEST_PAGE = 49"),
+    *(
+        Rule(f"the server looks at {span}", LIST, f"    timedelta({span}),\n", "")
+        for span in ("minutes=1", "minutes=5", "minutes=15", "hours=1", "hours=6", "days=1")
+    ),
+    Rule("the longest span counts", LIST, "> max(shorter)", "> min(shorter)"),
+    Rule("the oldest row lies below the span, not at it", LIST, "> max(shorter)", ">= max(shorter)"),
+    Rule("the server counts between its exclusive bounds", LIST, "query.start + MICROSECOND  #", "query.start  #"),
+    Rule("a span as long as the range is not looked at", LIST, "if span < asked", "if span <= asked"),
+    Rule("a row without an instant proves nothing", LIST, "return False  # the reader", "return True  # the reader"),
+]
+
+PAGES = [
+    Rule("before = oldest + 1 µs", READING, "else instants[-1] + MICROSECOND", "else instants[-1]"),
+    Rule(
+        "ids emitted at the edge are skipped",
+        READING,
+        'for row in page.rows if row["id"] not in edge}',
+        "for row in page.rows}",
+    ),
+    Rule(
+        "the edge grows while a page stays on it",
+        READING,
+        "edge = tied if before > reached else edge | tied",
+        "edge = tied",
+    ),
+    Rule(
+        "all ids of the oldest instant are the edge",
+        READING,
+        "if at == instants[-1]}",
+        "if at == instants[-1] and False}",
+    ),
+    Rule(
+        "a row twice in a page is emitted once",
+        READING,
+        'list({row["id"]: row for row in page.rows if row["id"] not in edge}.values())',
+        '[row for row in page.rows if row["id"] not in edge]',
+    ),
+    Rule(
+        "a batch names its newest instant", READING, 'page.rows[0]["timestamp"] if instants and', "None if instants and"
+    ),
+    Rule("the newest instant lies in the batch", READING, "if instants and instants[0] >= reached", "if instants"),
+    Rule("a page is newest first", READING, "            newest_allowed = at\n", ""),
+    Rule(
+        "a page lies above the start",
+        READING,
+        "if not query.start <= at <= newest_allowed",
+        "if not at <= newest_allowed",
+    ),
+    Rule(
+        "a page lies below the end", READING, "newest_allowed = query.end - MICROSECOND", "newest_allowed = query.end"
+    ),
+    Rule("an empty page has no next", READING, "if not page.rows and not page.complete:", "if False:"),
+    Rule("a row has a timestamp", READING, "text: object = instants", "text: object = None"),
+]
+
+TIES = [
+    Rule(
+        "ties are split by their ids",
+        READING,
+        "        if page.complete:\n            fresh",
+        "        if True:\n            fresh",
+    ),
+    Rule(
+        "ties emitted before the split are skipped",
+        READING,
+        'for row in page.rows if row["id"] not in emitted',
+        "for row in page.rows",
+    ),
+    Rule("all sixteen digits are asked for", READING, '"0123456789abcdef"', '"0123456789abcde"'),
+    Rule("digits are added in front", READING, "digit + suffix)", "suffix + digit)"),
+    Rule("twelve digits tell ids apart", READING, "LONGEST_SUFFIX = 12", "LONGEST_SUFFIX = 11"),
+    Rule("ties are of one microsecond", READING, "end=at + MICROSECOND, suffix", "end=at + 2 * MICROSECOND, suffix"),
+    Rule(
+        "after the ties, what is older is read",
+        READING,
+        "before, edge = instants[-1], set()",
+        "before, edge = start, set()",
+    ),
+    Rule("the filter by id is checked", READING, "if query.suffix and not all(", "if False and not all("),
+    Rule(
+        "ties move the state",
+        READING,
+        'yield Batch([], instants[-1], before, page.rows[-1]["timestamp"])',
+        "yield Batch([], instants[-1], before)",
+    ),
+]
+
+SLOW = [
+    Rule(
+        "a second is the shortest range",
+        READING,
+        "SHORTEST_RANGE = timedelta(seconds=1)",
+        "SHORTEST_RANGE = timedelta(minutes=1)",
+    ),
+    Rule("a slow range is halved", READING, "shorter = max(length / 2, ", "shorter = max(length / 4, "),
+    Rule("a reach is not halved twice for one range", READING, "min(self.longest or shorter, shorter)", "shorter"),
+    Rule(
+        "what was too slow is remembered",
+        READING,
+        "self.reach.too_slow(end - start)",
+        "self.reach = Reach(max((end - start) / 2, SHORTEST_RANGE))",
+    ),
+    Rule("a longer range is tried again", READING, "if self.answers >= self.patience:", "if False:"),
+    Rule(
+        "only the longest range counts as an answer",
+        READING,
+        "self.longest is None or length < self.longest:",
+        "self.longest is None:",
+    ),
+    Rule("what failed again is tried less often", READING, "min(2 * self.patience, MOST_PATIENCE)", "self.patience"),
+    Rule("the first halvings cost no patience", READING, "if self.trying and self.longest", "if self.longest"),
+    Rule(
+        "a longer range that works renews the patience",
+        READING,
+        "self.patience, self.trying = LEAST_PATIENCE, False",
+        "self.trying = False",
+    ),
+]
+
+PARTS = [
+    Rule("a dense range is read in parts", READING, "if self.in_parts and", "if False and"),
+    Rule("a backfill is not", READING, "if self.in_parts and", "if True and"),
+    Rule("25 pages are in hand", READING, "PAGES_IN_HAND = 25", "PAGES_IN_HAND = 60"),
+    Rule("parts are not needlessly small", READING, "PAGES_IN_HAND = 25", "PAGES_IN_HAND = 8"),
+    Rule(
+        "what is in hand counts in a part",
+        READING,
+        "if stop == end else set(), in_hand)",
+        "if stop == end else set(), 0.0)",
+    ),
+    Rule("the last part skips the edge", READING, "edge if stop == end else set()", "set()"),
+    Rule(
+        "what was read in parts is done",
+        READING,
+        "in_hand + pages)\n                before = start\n",
+        "in_hand + pages)\n",
+    ),
+    Rule(
+        "parts meet",
+        READING,
+        "            rows += part\n            start = stop\n",
+        "            rows += part\n            start = stop + MICROSECOND\n",
+    ),
+    Rule(
+        "a part follows the density",
+        READING,
+        "(stop - start) * (self.page_rows / part) if part",
+        "(stop - start) if part",
+    ),
+    Rule("a burst is not the density", READING, "PAGES_TO_JUDGE = 3", "PAGES_TO_JUDGE = 1"),
+]
+
+STATE = [
+    Rule("the state waits for the oldest range that is not covered", LEDGER, "if start > self.read_to:", "if False:"),
+    Rule("an empty range moves the state", LEDGER, "(end, iso(end)) if end <= self.settled else None", "None"),
+    Rule(
+        "an empty range of the last day does not",
+        LEDGER,
+        "(end, iso(end)) if end <= self.settled else None",
+        "(end, iso(end))",
+    ),
+    Rule("a day back is a day back", LEDGER, "if end <= self.settled", "if end < self.settled"),
+    Rule("of two marks the later counts", LEDGER, "return max((mark", "return min((mark"),
+    Rule("ranges that meet are one", LEDGER, "Span(max(span.end, neighbour.end), ", "Span(span.end, "),
+    Rule(
+        "what is covered twice stays covered",
+        LEDGER,
+        "self.read_to = max(self.read_to, reached.end)",
+        "self.read_to = reached.end",
+    ),
+    Rule("the state never moves back", LEDGER, " and (known is None or track.mark[0] > instant(known))", ""),
+    Rule("instants are compared as instants", LEDGER, "track.mark[0] > instant(known)", "track.mark[1] > known"),
+    Rule("an empty cover does nothing", LEDGER, "if start >= end:", "if False:"),
+    Rule("further keys of an entry are kept", LEDGER, "entry = {**entry, self._key: ", "entry = {self._key: "),
+    Rule(
+        "an entry of its own comes first",
+        LEDGER,
+        "own if own is not None else self._state.get(self._key)",
+        "self._state.get(self._key) or own",
+    ),
+    Rule("the old form stands for the others", LEDGER, "own if own is not None else self._state.get(self._key)", "own"),
+    Rule("the old form is no project", LEDGER, "for key in self._state if key != self._key", "for key in self._state"),
+    Rule("`since` is checked as well", LEDGER, 'for name in (self._key, "since")', "for name in (self._key,)"),
+    Rule("a new sync forgets what was planned", LEDGER, "self._tracks, self._backfills = {}, {}", "pass"),
+    Rule(
+        "a window that was not planned moves the state",
+        LEDGER,
+        "track = Track(start, end, settled=end)",
+        "return False",
+    ),
+]
+
+SINCE = [
+    Rule("`since` does not move before the timestamp can", LEDGER, "track.since <= instant(known) and entry", "entry"),
+    Rule(
+        "the old form gets no `since`",
+        LEDGER,
+        "track.since <= instant(known) and entry",
+        "track.since <= instant(known)",
+    ),
+    Rule(
+        "an older entry gets its `since`",
+        LEDGER,
+        "if track.since and (moves or (",
+        "if track.since and (moves or False and (",
+    ),
+    Rule(
+        "a backfill does not move the timestamp",
+        LEDGER,
+        "end <= backfill.end:\n            before",
+        "False:\n            before",
+    ),
+    Rule("`since` waits for the newest range that is not covered", LEDGER, "if end < self.read_from:", "if False:"),
+    Rule("`since` never moves up", LEDGER, "min(self.read_from, self.spans.pop(end))", "self.spans.pop(end)"),
+    Rule(
+        "a longer cover of a backfill counts",
+        LEDGER,
+        "min(start, self.spans.get(end, start))",
+        "self.spans.get(end, start)",
+    ),
+    Rule("an earlier start_date is read", WINDOWS, "ledger.plan_backfill(project, plan.start, since)", "pass"),
+    Rule(
+        "the newest window of it first",
+        WINDOWS,
+        "reversed(list(cut(plan.start, since, plan.step)))",
+        "cut(plan.start, since, plan.step)",
+    ),
+    Rule("the lookback does not reach into it", WINDOWS, "start = max(start, since)", "pass"),
+    Rule(
+        "`since` moves with a start_date that cuts off the lookback",
+        WINDOWS,
+        "since <= plan.start == start",
+        "plan.start > timestamp",
+    ),
+    Rule(
+        "`since` stays with a start_date within what is covered",
+        WINDOWS,
+        "since <= plan.start == start",
+        "since <= plan.start",
+    ),
+    Rule("a slicer built by hand writes no `since`", WINDOWS, "if keep_since and plan.start", "if plan.start"),
+]
+
+AHEAD = [
+    Rule("rows ahead are counted", LEDGER, "span.rows + neighbour.rows", "span.rows"),
+    Rule("the oldest window may read on", LEDGER, "track is None or start <= track.read_to or", "track is None or"),
+    Rule("a later one only while few rows are ahead", LEDGER, "or track.rows_ahead < most", "or True"),
+    Rule("of a backfill only the newest", LEDGER, "return end >= backfill.read_from", "return True"),
+    Rule(
+        "what is emitted of a window is not read again",
+        LEDGER,
+        "return max(start, min(track.read_to, end)), end",
+        "return start, end",
+    ),
+    Rule(
+        "a backfill is not taken for emitted", LEDGER, "if track is None or start < track.start:", "if track is None:"
+    ),
+]
+
+CUTTING = [
+    Rule(
+        "windows meet",
+        WINDOWS,
+        "        yield start, stop\n        start = stop\n",
+        "        yield start, stop\n        start = stop + timedelta(microseconds=1)\n",
+    ),
+    Rule(
+        "no window ends after the sync began",
+        WINDOWS,
+        "stop = min(start + step, end)\n        yield",
+        "stop = start + step\n        yield",
+    ),
+    Rule("the lookback is read again", WINDOWS, "begin = timestamp - self.lookback", "begin = timestamp"),
+    Rule("not from before the start", WINDOWS, "begin if self.start is None else max(self.start, begin)", "begin"),
+    Rule("projects take turns", WINDOWS, "waiting.append(one)", "waiting.appendleft(one)"),
+    Rule("a day is the time to settle", WINDOWS, "SETTLING = timedelta(days=1)", "SETTLING = timedelta(hours=1)"),
+    Rule("the last day is not skipped", WINDOWS, "    end -= SETTLING\n    while", "    while"),
+    Rule("that a first event is the first is proved", WINDOWS, "and newest(start, first) is None", "and True"),
+    Rule("a first event lies in its range", WINDOWS, "start < first < stop and", "start < first and"),
+    Rule("a question for the first event spans at most a year", WINDOWS, "timedelta(days=365)", "timedelta(days=367)"),
+    Rule("the first event is asked for only where that is cheaper", WINDOWS, ">= 3 * (1 +", ">= 1 * (1 +"),
+]
+
+PURE = [
+    Rule(
+        f"the core knows no {name}",
+        CORE + "ruff.toml",
+        f'"{name}".msg',
+        f'"no_{name}".msg',
+        ("unit_tests/events/test_purity.py",),
+    )
+    for name in ("requests", "airbyte_cdk")
+]
+
+CORE_RULES = (*ASKING, *PAGES, *TIES, *SLOW, *PARTS, *STATE, *SINCE, *AHEAD, *CUTTING, *PURE)
