@@ -63,7 +63,7 @@ class Sync:
 
     Attributes:
         beyond: per project, the ids of events that arrived later than the horizon; shared by all syncs of a run.
-        after_good: the sync before ended well, and no sync has emitted what lies after its end.
+        after_good: the sync before ended well, and read all that any sync has emitted after its state.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class Sync:
         if project in self.failed:
             return
         planned = self.ledger.planned(project)
-        if planned and project not in self.looked and self.world.skips_history:
-            self.looked.add(project)
-            oldest, newest = partial(self._one_event, project, min), partial(self._one_event, project, max)
-            self.ledger.cover(project, planned[0], first_event(*planned, oldest, newest), None)
-            yield True
         is_late = window.arrived_from is not None
+        if planned and not is_late and project not in self.looked and self.world.skips_history:
+            self.looked.add(project)
+            first = first_event(*planned, *(partial(self._one_event, project, pick) for pick in (min, max)))
+            self.ledger.cover(project, planned[0], first, None)
+            yield True
         bounds = (window.start, window.end) if is_late else self.ledger.unread(project, window.start, window.end)
         query = Query(project, *bounds, arrived_from=window.arrived_from)
         in_parts = not is_late and planned is not None and window.start >= planned[0]  # not in the backfill
@@ -185,9 +185,8 @@ class Sync:
         self, project: str, pick: Callable[[list[datetime]], datetime], start: datetime, end: datetime
     ) -> datetime | None:
         self.world.step()
-        within = [
-            one.at for one in self.world.events[project] if start <= one.at < end and one.visible <= self.world.now
-        ]
+        visible = [one for one in self.world.events[project] if one.visible <= self.world.now]
+        within = [one.at for one in visible if start <= one.at < end]
         return pick(within) if within else None
 
     # --- what is emitted, and what must hold

@@ -206,6 +206,13 @@ def test_the_entry_for_all_projects_stays_and_gets_no_since() -> None:
     assert made.projects == ["7"]
 
 
+def test_a_ledger_knows_whether_an_entry_does_not_say_since_when_it_covers() -> None:
+    made = ledger({"7": entry(START, START), "8": entry(START, START)})
+    assert (made.has_entry_without_since, made.entries) == (False, 3)
+    assert ledger({"7": entry(START, START), "8": entry(START)}).has_entry_without_since
+    assert not ledger({"timestamp": text(START), "7": {}}).has_entry_without_since
+
+
 def test_further_keys_of_an_entry_are_kept() -> None:
     made = ledger({"7": {"timestamp": text(START), "another": "x"}})
     made.cover("7", START, START + DAY, None)
