@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
+from pathlib import Path
 
 from integration_tests.bench.runs import FOLDER, OURS, Run, peer, read, server, start_up
 
@@ -79,7 +80,7 @@ def row_d(full: bool) -> Iterator[Row]:
     yield Row("d", "CPU per record, µs, 1 KB", ours, theirs, ratio, "ratio <= 0.5", ratio <= 0.5)
 
 
-def sizes(cap: int, *numbers: int) -> list[dict[object, Run]]:
+def sizes(cap: int, *numbers: int) -> list[dict[Path, Run]]:
     """Both connectors on one project of each of `numbers` events of 1 KB."""
     runs = []
     for number in numbers:
