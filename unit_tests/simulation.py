@@ -78,7 +78,8 @@ class Sync:
     ) -> None:
         self.world, self.rng = world, world.rng
         self.start_date, self.step, self.began = start_date, step, world.now
-        self.end = world.now - world.rng.choice((0 * US, 0 * US, 0 * US, SECOND, HOUR, 2 * DAY))  # by our clock
+        self.present = world.now - world.rng.choice((0 * US, 0 * US, 0 * US, SECOND, HOUR, 2 * DAY))  # by our clock
+        self.end = self.present - world.rng.choice((*9 * (0 * DAY,), 20 * DAY)) * world.rng.random()  # an end_date
         self.late = world.rng.choice((0, 5, 30, 30)) * DAY
         self.workers, self.most = workers, world.rng.choice((3, 20, 1000))
         self.first, self.last = deepcopy(state), deepcopy(state)
@@ -135,7 +136,7 @@ class Sync:
         self._emit_state()
 
     def _windows(self, project: str) -> Iterator[tuple[str, Window]]:
-        plan = Plan(self.start_date, self.end, self.end, self.step, self.world.lookback, self.late)
+        plan = Plan(self.start_date, self.end, self.present, self.step, self.world.lookback, self.late)
         return ((project, one) for one in lay_out(self.ledger, project, plan))
 
     def _work(self, project: str, window: Window) -> Iterator[bool]:
@@ -243,10 +244,10 @@ class Sync:
                 is_due = one.visible <= self.began and one.id not in self.beyond[project]
                 assert not is_due, f"project {project}: {one} was never emitted"
             known, reached = self.known[project].reached, self._known(self.last, project).reached
-            covers_some = known is not None and max(self.known[project].since, self.start_date) < min(known, self.end)
+            covers_some = known is not None and max(self.known[project].since, self.start_date) < known <= self.end
             if self.late and (covers_some or known != reached):
                 arrived, before = self.last[project]["arrived"], self.first.get(project, {}).get("arrived")
-                began = max(self.end, instant(before)) if before else self.end
+                began = max(self.present, instant(before)) if before else self.present
                 assert arrived == iso(began), f"project {project}: {arrived} is not when the sync began"
 
 

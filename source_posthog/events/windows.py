@@ -89,9 +89,11 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     begins = plan.start if is_new or since is None or since <= plan.start == looked_from else None
     late: list[Window] = []
     if timestamp is not None and plan.late and looked_from < (end := min(timestamp, plan.end)):
-        arrived: datetime | None = ledger.arrived(project) or timestamp
-        ledger.plan_late(project, looked_from, end, plan.present, begins)
-        late = [Window(looked_from, end, max(ledger.arrived(project) or timestamp, EARLIEST) - plan.lookback)]
+        known = ledger.arrived(project) or timestamp
+        # Where the end cuts something off, late events there are not looked for, so that `arrived` stays.
+        ledger.plan_late(project, looked_from, end, plan.present if end == timestamp else known, begins)
+        late = [Window(looked_from, end, max(known, EARLIEST) - plan.lookback)]
+        arrived: datetime | None = known
     else:  # all that the state covers then is read in this sync, unless nobody looks for late events
         arrived = plan.present if is_new or plan.late else None
     ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, arrived)

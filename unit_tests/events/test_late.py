@@ -91,6 +91,14 @@ def test_a_start_date_that_cuts_off_the_late_window_moves_since_together_with_ar
     assert ledger.state() == {"7": with_arrival(START + 90 * DAY, start_date, NOW)}
 
 
+def test_an_end_before_the_timestamp_cuts_off_the_late_window_and_leaves_arrived() -> None:
+    known = with_arrival(START + 90 * DAY, START, START + 95 * DAY)
+    windows, ledger = laid_out(known, replace(LATE, end=START + 80 * DAY))
+    assert windows == [Window(START + 70 * DAY, START + 80 * DAY, START + 95 * DAY - HOUR)]
+    ledger.cover_late("7", START + 70 * DAY, START + 80 * DAY)
+    assert ledger.state() == {"7": known}
+
+
 def test_a_start_date_before_the_horizon_leaves_since() -> None:
     known = with_arrival(START + 90 * DAY, START, START + 95 * DAY)
     windows, ledger = laid_out(known, replace(LATE, start=START + 60 * DAY))
