@@ -117,7 +117,7 @@ TIES = [
     Rule(
         "ties move the state",
         READING,
-        'yield Batch([], instants[-1], before, page.rows[-1]["timestamp"])',
+        "yield Batch([], instants[-1], before, oldest)",
         "yield Batch([], instants[-1], before)",
     ),
 ]

@@ -217,7 +217,7 @@ class Ledger:
         if track.mark and moves:
             entry = {**entry, self._key: track.mark[1]}
             if track.arrived:
-                entry["arrived"] = self._later_arrival(project, track.arrived)
+                entry["arrived"] = iso(max(track.arrived, self.arrived(project) or track.arrived))
         if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
             entry = {**entry, "since": iso(track.since)}
         if entry == self._state.get(project, {}):
@@ -235,12 +235,8 @@ class Ledger:
             return False
         since = {"since": iso(track.since)} if track.since else {}
         entry = self._state.get(project) or {self._key: self.timestamp(project)}
-        self._state[project] = {**entry, **since, "arrived": self._later_arrival(project, track.arrived)}
+        self._state[project] = {**entry, **since, "arrived": iso(track.arrived)}
         return True
-
-    def _later_arrival(self, project: str, arrived: datetime) -> str:
-        """`arrived`, or what the state has if that is later: a clock of ours that is behind takes nothing back."""
-        return iso(max(arrived, self.arrived(project) or arrived))
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:
         """The range that was planned for `project`, without its backfill; None where there is none."""

@@ -93,7 +93,7 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
         # Where the end cuts something off, late events there are not looked for, so that `arrived` stays.
         ledger.plan_late(project, looked_from, end, plan.present if end == timestamp else known, begins)
         late = [Window(looked_from, end, max(known, EARLIEST) - plan.lookback)]
-        arrived: datetime | None = known
+        arrived: datetime | None = None if ledger.arrived(project) else timestamp
     else:  # all that the state covers then is read in this sync, unless nobody looks for late events
         arrived = plan.present if is_new or plan.late else None
     ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, arrived)

@@ -75,11 +75,12 @@ def test_an_older_entry_whose_timestamp_moves_first_still_says_from_when_late_ev
     assert ledger.arrived("7") == NOW
 
 
-def test_a_clock_that_is_behind_takes_no_arrival_back() -> None:
+def test_an_arrival_in_the_future_by_a_clock_that_was_ahead_heals_with_the_next_sync() -> None:
     known = with_arrival(START + 90 * DAY, START, NOW + DAY)
     windows, ledger = laid_out(known, LATE)
     assert ledger.cover_late("7", windows[0].start, windows[0].end)
-    assert ledger.arrived("7") == NOW + DAY
+    ledger.cover("7", START + 90 * DAY, START + 91 * DAY, iso(START + 91 * DAY - HOUR), 1)
+    assert ledger.arrived("7") == NOW
 
 
 @pytest.mark.parametrize("start_date", [START + 80 * DAY, START + 70 * DAY], ids=["within", "at the horizon"])
