@@ -7,6 +7,7 @@ import pytest
 
 from source_posthog.events.instants import EARLIEST, iso
 from source_posthog.events.ledger import Ledger
+from source_posthog.events.reading import Page, Query, Reach, read
 from source_posthog.events.windows import Plan, Window, cut, lay_out
 from unit_tests.events.support import DAY, HOUR, MONTH, START
 
@@ -187,3 +188,20 @@ def test_a_late_window_that_was_not_planned_moves_nothing() -> None:
     made.begin({"7": entry(START + DAY, START)})
     assert not made.cover_late("7", START, START + DAY)
     assert made.state() == {"7": entry(START + DAY, START)}
+
+
+def test_ties_of_late_events_are_asked_for_by_their_arrival_too() -> None:
+    """Else all events of that microsecond would come again, not only those that arrived since."""
+    asked: list[Query] = []
+
+    def ask(query: Query) -> Page:
+        """Sixteen events at START, of which a page holds one."""
+        asked.append(query)
+        if query.end <= START:
+            return Page([], complete=True)
+        return Page([{"id": query.suffix or "0", "timestamp": iso(START)}], complete=bool(query.suffix))
+
+    batches = read(Query("7", START - DAY, START + DAY, arrived_from=START + HOUR), ask, Reach())
+    assert sorted(row["id"] for batch in batches for row in batch.rows) == sorted("0123456789abcdef")
+    assert [one.suffix for one in asked if one.suffix] == list("0123456789abcdef")
+    assert all(one.arrived_from == START + HOUR for one in asked)
