@@ -12,7 +12,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from requests_mock.mocker import Mocker
 
 from source_posthog import SourcePosthog
-from source_posthog.source import MANIFEST
+from source_posthog.declared import MANIFEST
 
 CONFIG = {"api_key": "phx_secret_of_the_unit_tests", "start_date": "2026-01-01T00:00:00Z", "base_url": "http://posthog"}
 STREAMS = {
