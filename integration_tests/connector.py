@@ -117,7 +117,7 @@ def config(url: str, **options: Any) -> dict[str, Any]:
 def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:
     """(project id, id) of every row that each stream of `account` must give, as `Output.keys` has them."""
     projects = account.projects.values()
-    keys = {
+    keys: dict[str, list[tuple[int, Any]]] = {
         "projects": [(one.id, one.id) for one in projects],
         "events": [(one.id, event.id) for one in projects for event in one.events],
         "persons": [

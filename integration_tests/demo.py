@@ -43,7 +43,7 @@ def main() -> int:
                 f"  {seconds:>7.1f}  {'ids are the same' if same else 'IDS DIFFER'}"
             )
         print(
-            "\nThe second sync of events reads only what is new, and the last hour again for events that arrive late;"
+            "\nThe second sync of events reads what is new, what has arrived late, and the newest event again;"
             "\nthe other streams are read in full each time."
         )
     return 0 if complete else 1

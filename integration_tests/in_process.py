@@ -1,7 +1,7 @@
 """The connector and PostHog in one process: the connector's HTTP requests are answered without a socket."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -46,8 +46,9 @@ def answers_from(posthog: PostHog) -> Iterator[None]:
 
 def _send(posthog: PostHog, adapter: HTTPAdapter, request: requests.PreparedRequest) -> requests.Response:
     parts = urlsplit(str(request.url))
-    headers: Mapping[str, str] = {"Host": parts.netloc, **request.headers}
+    headers: dict[str, Any] = {"Host": parts.netloc, **request.headers}
     body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+    assert isinstance(body, bytes)
     reply = posthog.handle(str(request.method), parts.path, parts.query, headers, body)
     if reply.reset:
         raise requests.ConnectionError("Connection reset by peer", request=request)
@@ -70,7 +71,9 @@ def _phrase(status: int) -> str:
         return "Unknown"
 
 
-def messages(state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Iterator[dict[str, Any]]:
+def messages(
+    state: list[dict[str, Any]] | None = None, *streams: str, **options: Any
+) -> Generator[dict[str, Any], None, None]:
     """The messages of `SourcePosthog().read(...)`, one by one; of events where no stream is named."""
     read = SOURCE.read(
         None,

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from integration_tests.late_rules import LATE_RULES
 from integration_tests.rules import CORE_RULES, Rule
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,9 @@ def try_break(rule: Rule) -> tuple[bool, str]:
 
 def main(words: list[str]) -> int:
     noticed = 0
-    rules = [one for one in (*CORE_RULES, *OTHER_RULES) if not words or any(word in one.says for word in words)]
+    rules = [
+        one for one in (*CORE_RULES, *LATE_RULES, *OTHER_RULES) if not words or any(word in one.says for word in words)
+    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for was_noticed, line in pool.map(try_break, rules):
             noticed += was_noticed

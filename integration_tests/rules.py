@@ -5,7 +5,7 @@ from dataclasses import dataclass
 CORE = "source_posthog/events/"
 READING, LIST, LEDGER, WINDOWS = (CORE + name for name in ("reading.py", "event_list.py", "ledger.py", "windows.py"))
 
-TESTS = "event_list", "ledger", "ledger_orders", "windows", "reading", "slow_servers", "requests"
+TESTS = "event_list", "ledger", "ledger_orders", "windows", "late", "reading", "slow_servers", "requests"
 
 # The quick ones first, since the first failure ends a run.
 CORE_TESTS = (
@@ -117,7 +117,7 @@ TIES = [
     Rule(
         "ties move the state",
         READING,
-        'yield Batch([], instants[-1], before, page.rows[-1]["timestamp"])',
+        "yield Batch([], instants[-1], before, oldest)",
         "yield Batch([], instants[-1], before)",
     ),
 ]
@@ -217,8 +217,10 @@ STATE = [
     ),
     Rule("the old form stands for the others", LEDGER, "own if own is not None else self._state.get(self._key)", "own"),
     Rule("the old form is no project", LEDGER, "for key in self._state if key != self._key", "for key in self._state"),
-    Rule("`since` is checked as well", LEDGER, 'for name in (self._key, "since")', "for name in (self._key,)"),
-    Rule("a new sync forgets what was planned", LEDGER, "self._tracks, self._backfills = {}, {}", "pass"),
+    Rule("`since` is checked as well", LEDGER, 'for name in (self._key, "since", ', "for name in (self._key, "),
+    Rule(
+        "a new sync forgets what was planned", LEDGER, "self._tracks, self._backfills, self._late = {}, {}, {}", "pass"
+    ),
     Rule(
         "a window that was not planned moves the state",
         LEDGER,
@@ -259,23 +261,23 @@ SINCE = [
     Rule(
         "the newest window of it first",
         WINDOWS,
-        "reversed(list(cut(plan.start, since, plan.step)))",
-        "cut(plan.start, since, plan.step)",
+        "reversed(list(_windows(plan.start, since, plan.step)))",
+        "_windows(plan.start, since, plan.step)",
     ),
     Rule("the lookback does not reach into it", WINDOWS, "start = max(start, since)", "pass"),
     Rule(
         "`since` moves with a start_date that cuts off the lookback",
         WINDOWS,
-        "since <= plan.start == start",
-        "plan.start > timestamp",
+        "since <= plan.start == looked_from",
+        "False",
     ),
     Rule(
         "`since` stays with a start_date within what is covered",
         WINDOWS,
-        "since <= plan.start == start",
+        "since <= plan.start == looked_from",
         "since <= plan.start",
     ),
-    Rule("a slicer built by hand writes no `since`", WINDOWS, "if keep_since and plan.start", "if plan.start"),
+    Rule("a slicer built by hand writes no `since`", WINDOWS, "if by_hand or plan.start", "if plan.start"),
 ]
 
 AHEAD = [
@@ -307,7 +309,7 @@ CUTTING = [
         "stop = min(start + step, end)\n        yield",
         "stop = start + step\n        yield",
     ),
-    Rule("the lookback is read again", WINDOWS, "begin = timestamp - self.lookback", "begin = timestamp"),
+    Rule("the lookback is read again", WINDOWS, "EARLIEST) - self.lookback", "EARLIEST)"),
     Rule("not from before the start", WINDOWS, "begin if self.start is None else max(self.start, begin)", "begin"),
     Rule("projects take turns", WINDOWS, "waiting.append(one)", "waiting.appendleft(one)"),
     Rule("a day is the time to settle", WINDOWS, "SETTLING = timedelta(days=1)", "SETTLING = timedelta(hours=1)"),

@@ -1,10 +1,12 @@
 """Keys that may not read everything, and projects that come and go: what is read, and what the user is told."""
 
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from integration_tests.connector import STREAMS, catalog, config, expected_keys, project_state, run
+from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, project_state, run
 from integration_tests.posthog_server import (
     DAY,
     Fault,
@@ -34,7 +36,7 @@ SCOPES = {
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[PostHogServer]:
     rng = random.Random(2)
     made = account_with(
         {project: make_events(60, rng, start=START, span=50 * DAY, project=project) for project in (7, 8)},
@@ -45,13 +47,15 @@ def server():
         yield running
 
 
-def read(server, *streams, state=None, **options):
+def read(server: PostHogServer, *streams: str, state: list[dict[str, Any]] | None = None, **options: Any) -> Output:
     settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 10, **options})
     return run("read", config=settings, catalog=catalog(*streams), state=state)
 
 
 @pytest.mark.parametrize("stream", SCOPES)
-def test_a_stream_whose_scope_is_missing_fails_and_the_others_are_read_to_the_end(server, stream):
+def test_a_stream_whose_scope_is_missing_fails_and_the_others_are_read_to_the_end(
+    server: PostHogServer, stream: str
+) -> None:
     server.posthog.account.add_key(Key("phx_limited", frozenset({"project:read", *SCOPES.values()} - {SCOPES[stream]})))
     output = read(server, api_key="phx_limited")
     assert output.status == 1
@@ -64,7 +68,7 @@ def test_a_stream_whose_scope_is_missing_fails_and_the_others_are_read_to_the_en
         assert output.keys(other) == ([] if other == stream else expected[other])
 
 
-def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server):
+def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server: PostHogServer) -> None:
     fault = server.posthog.faults.add(Fault(stream="events", project_id=7, times=None, **no_project_access()))
     state = project_state(p7="2026-10-05T00:00:00Z")
     output = read(server, "events", state=state)
@@ -86,7 +90,9 @@ def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server)
     ],
     ids=["no access", "key of another project", "scope", "key deleted meanwhile"],
 )
-def test_a_refusal_in_the_middle_of_a_sync_fails_it_after_all_else_was_read(server, fault, told):
+def test_a_refusal_in_the_middle_of_a_sync_fails_it_after_all_else_was_read(
+    server: PostHogServer, fault: dict[str, Any], told: str
+) -> None:
     server.posthog.faults.add(Fault(stream="cohorts", project_id=7, times=None, **fault))
     output = read(server)
     assert output.status == 1
@@ -99,12 +105,12 @@ def test_a_refusal_in_the_middle_of_a_sync_fails_it_after_all_else_was_read(serv
     }
 
 
-def test_a_wrong_key_is_told_apart_on_insights_although_it_is_a_403(server):
+def test_a_wrong_key_is_told_apart_on_insights_although_it_is_a_403(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(stream="insights", times=None, **wrong_key("insights")))
     assert "does not accept the API key" in read(server, "insights").errors[0]
 
 
-def test_a_wrong_key_ends_a_sync_at_once_with_one_sentence(server):
+def test_a_wrong_key_ends_a_sync_at_once_with_one_sentence(server: PostHogServer) -> None:
     output = read(server, api_key="phx_wrong")
     assert output.status == 1
     assert len(output.errors) == 1
@@ -113,7 +119,9 @@ def test_a_wrong_key_ends_a_sync_at_once_with_one_sentence(server):
 
 
 @pytest.mark.parametrize("stream", ["events", "cohorts", "insights"])
-def test_a_project_that_disappears_is_skipped_with_a_warning_and_keeps_its_state(server, stream):
+def test_a_project_that_disappears_is_skipped_with_a_warning_and_keeps_its_state(
+    server: PostHogServer, stream: str
+) -> None:
     gone = server.posthog.faults.add(Fault(stream="projects", project_id=7, times=None, **not_found()))
     server.posthog.faults.add(Fault(stream=stream, project_id=7, times=None, **not_found()))
     output = read(server, stream, state=project_state(p7="2026-10-05T00:00:00Z"))
@@ -125,13 +133,13 @@ def test_a_project_that_disappears_is_skipped_with_a_warning_and_keeps_its_state
         assert output.states[-1]["7"] == {"timestamp": "2026-10-05T00:00:00Z"}
 
 
-def test_an_address_that_is_not_posthogs_is_told(server):
+def test_an_address_that_is_not_posthogs_is_told(server: PostHogServer) -> None:
     output = run("check", config=config(server.url + "/somewhere"))
     assert output.connection[0] == "FAILED"
     assert "`base_url`" in output.connection[1]
 
 
-def test_a_list_of_projects_that_changes_its_order_between_two_pages_is_not_trusted():
+def test_a_list_of_projects_that_changes_its_order_between_two_pages_is_not_trusted() -> None:
     made = account_with({project: [] for project in range(1, 131)})
     with PostHogServer(made) as server:
         shifted = Fault(stream="projects", skip=1, **rewrite(lambda body: {**body, "results": [{"id": 1}, {"id": 2}]}))
@@ -144,7 +152,7 @@ def test_a_list_of_projects_that_changes_its_order_between_two_pages_is_not_trus
 # --- project_ids
 
 
-def test_project_ids_are_read_one_by_one_and_nothing_else(server):
+def test_project_ids_are_read_one_by_one_and_nothing_else(server: PostHogServer) -> None:
     output = read(server, project_ids=[8])
     expected = expected_keys(server.posthog.account)
     assert {stream: output.keys(stream) for stream in STREAMS} == {
@@ -153,7 +161,7 @@ def test_project_ids_are_read_one_by_one_and_nothing_else(server):
     assert [seen.path for seen in server.posthog.requests if seen.stream == "projects"] == ["/api/projects/8/"]
 
 
-def test_a_key_limited_to_projects_reads_them_all(server):
+def test_a_key_limited_to_projects_reads_them_all(server: PostHogServer) -> None:
     server.posthog.account.add_key(Key("phx_of_7", project_ids=(7,)))
     output = read(server, api_key="phx_of_7", project_ids=[7])
     assert output.status == 0
@@ -161,7 +169,7 @@ def test_a_key_limited_to_projects_reads_them_all(server):
     assert output.keys("events") == [key for key in expected_keys(server.posthog.account)["events"] if key[0] == 7]
 
 
-def test_a_project_id_that_cannot_be_seen_ends_the_sync_with_its_name(server):
+def test_a_project_id_that_cannot_be_seen_ends_the_sync_with_its_name(server: PostHogServer) -> None:
     output = read(server, project_ids=[7, 99])
     assert output.status == 1
     assert len(output.errors) == 1

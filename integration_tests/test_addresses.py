@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from integration_tests.posthog_server import (
     KEY,
     Fault,
     PostHogServer,
+    Seen,
     account_with,
     make_events,
     make_rows,
@@ -27,7 +28,7 @@ from integration_tests.posthog_server.traffic import error_body
 from source_posthog import SourcePosthog
 
 START = microseconds("2026-10-01T00:00:00Z")
-ENDPOINT_NOT_FOUND = {"status": 404, "body": error_body(404, "not_found", "Endpoint not found.")}
+ENDPOINT_NOT_FOUND: dict[str, Any] = {"status": 404, "body": error_body(404, "not_found", "Endpoint not found.")}
 
 
 @pytest.fixture
@@ -146,13 +147,17 @@ def test_a_redirect_to_a_page_to_log_in_is_told_apart(server: PostHogServer) -> 
     assert "not PostHog's API" in output.connection[1]
 
 
+def first_page_of(path: str) -> Callable[[Seen], bool]:
+    return lambda seen: seen.path == path and "offset" not in seen.query
+
+
 def test_a_redirect_that_adds_a_slash_is_followed(server: PostHogServer) -> None:
     for seen in ("/api/projects?limit=100", "/api/projects/7/cohorts?limit=100", "/api/projects/8/cohorts?limit=100"):
         path, _, query = seen.partition("?")
         server.posthog.faults.add(
             Fault(
                 times=None,
-                when=lambda seen, path=path: seen.path == path and "offset" not in seen.query,
+                when=first_page_of(path),
                 **redirect(f"{path}/?{query}", 301),
             )
         )

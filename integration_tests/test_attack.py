@@ -2,15 +2,19 @@
 
 import random
 import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pytest
 
-from integration_tests.connector import catalog, config, expected_keys, project_state, run
+from integration_tests.connector import Output, catalog, config, expected_keys, project_state, run
 from integration_tests.posthog_server import (
     DAY,
     SECOND,
+    Account,
     Fault,
     PostHogServer,
+    Reply,
     account_with,
     event,
     make_events,
@@ -26,7 +30,7 @@ START = microseconds("2026-10-01T00:00:00Z")
 JOINTS = [START + number * 5 * DAY for number in range(9)]
 
 
-def account(projects=(7, 8), each=60, seed=4):
+def account(projects: Iterable[int] = (7, 8), each: int = 60, seed: int = 4) -> Account:
     """Events over 45 days, the first exactly at START, where then the first window begins."""
     rng = random.Random(seed)
     return account_with(
@@ -37,12 +41,12 @@ def account(projects=(7, 8), each=60, seed=4):
     )
 
 
-def read(server, state=None, *streams, **options):
+def read(server: PostHogServer, state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Output:
     settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 5, **options})
     return run("read", config=settings, catalog=catalog(*(streams or ("events",))), state=state)
 
 
-def require_honest_states(output, made):
+def require_honest_states(output: Output, made: Account) -> None:
     """No state covers an event that was not printed before it."""
     unread = {(one.id, e.id): e.at for one in made.projects.values() for e in one.events}
     for message in output.messages:
@@ -60,7 +64,7 @@ def require_honest_states(output, made):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("workers", [2, 10, 40])
-def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_end(seed, workers):
+def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_end(seed: int, workers: int) -> None:
     made, rng = account(projects=(7, 8, 9)), random.Random(seed)
     with PostHogServer(made) as server:
         for _ in range(12):
@@ -72,7 +76,7 @@ def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_e
 
 
 @pytest.mark.parametrize("window", range(8))
-def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_reads_what_is_missing(window):
+def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_reads_what_is_missing(window: int) -> None:
     made = account()
     start = JOINTS[window]
     with PostHogServer(made) as server:
@@ -102,7 +106,7 @@ def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_read
     assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
 
 
-def test_many_workers_ask_one_project_for_two_lists_at_once_and_no_more():
+def test_many_workers_ask_one_project_for_two_lists_at_once_and_no_more() -> None:
     made = account(projects=(7,))
     with PostHogServer(made, page_delay=0.05) as server:
         output = read(server, events_time_step=2, num_workers=40)
@@ -113,7 +117,7 @@ def test_many_workers_ask_one_project_for_two_lists_at_once_and_no_more():
 # --- a target that moves
 
 
-def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync():
+def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync() -> None:
     made = account(projects=(7,))
     now = int(time.time() * SECOND)
     newest = now - 1200 * SECOND
@@ -130,12 +134,12 @@ def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync():
     assert len(again) == 2  # tied with the state
 
 
-def test_events_that_arrive_while_a_window_is_read_are_given_out_once_or_by_the_next_sync():
+def test_events_that_arrive_while_a_window_is_read_are_given_out_once_or_by_the_next_sync() -> None:
     made = account(projects=(7,), each=700)
     oldest_days = [e.at for e in made.projects[7].events]
     arriving = make_events(40, random.Random(9), start=min(oldest_days), span=max(oldest_days) - min(oldest_days))
 
-    def arrive(body):
+    def arrive(body: Any) -> Any:
         if arriving:
             made.projects[7].add_events([arriving.pop()])
         return body
@@ -148,7 +152,7 @@ def test_events_that_arrive_while_a_window_is_read_are_given_out_once_or_by_the_
     assert len(set(output.keys("events"))) == len(output.keys("events"))
 
 
-def test_without_lookback_only_what_ties_with_the_cursor_is_repeated():
+def test_without_lookback_only_what_ties_with_the_cursor_is_repeated() -> None:
     made = account(projects=(7,))
     recent = int(time.time() - 7200) * SECOND
     made.projects[7].add_events([event(recent), event(recent), event(recent - 1)])
@@ -162,7 +166,7 @@ def test_without_lookback_only_what_ties_with_the_cursor_is_repeated():
 # --- projects that sleep, appear and disappear
 
 
-def test_a_project_that_was_silent_for_years_costs_at_most_two_requests_a_sync():
+def test_a_project_that_was_silent_for_years_costs_at_most_two_requests_a_sync() -> None:
     made = account_with({7: [event("2022-01-01T00:00:00Z"), event("2022-01-02T00:00:00Z")]})
     with PostHogServer(made) as server:
         state = None
@@ -172,7 +176,7 @@ def test_a_project_that_was_silent_for_years_costs_at_most_two_requests_a_sync()
         assert server.posthog.count("events") <= 2
 
 
-def test_a_project_that_appears_starts_at_start_date_and_one_that_goes_keeps_its_state():
+def test_a_project_that_appears_starts_at_start_date_and_one_that_goes_keeps_its_state() -> None:
     made = account(projects=(7, 8))
     with PostHogServer(made) as server:
         gone = made.projects.pop(8)
@@ -189,11 +193,11 @@ def test_a_project_that_appears_starts_at_start_date_and_one_that_goes_keeps_its
 # --- a server that misbehaves
 
 
-def change_rows(change):
+def change_rows(change: Callable[[list[Any]], list[Any]]) -> dict[str, Any]:
     return rewrite(lambda body: {**body, "results": change(body["results"])})
 
 
-def at(timestamp):
+def at(timestamp: str | None) -> dict[str, Any]:
     return change_rows(lambda r: [{**e, "timestamp": timestamp} for e in r])
 
 
@@ -216,7 +220,7 @@ MISBEHAVIOUR = {
 
 
 @pytest.mark.parametrize("name", MISBEHAVIOUR)
-def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(name):
+def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(name: str) -> None:
     fault, told = MISBEHAVIOUR[name]
     made = account()
     start = JOINTS[3]
@@ -236,7 +240,7 @@ def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(n
 
 
 @pytest.mark.parametrize("body", [[], {}, None, 7, "text"], ids=["list", "object", "null", "number", "text"])
-def test_a_body_that_is_no_page_fails_the_stream_and_not_the_program(body):
+def test_a_body_that_is_no_page_fails_the_stream_and_not_the_program(body: Any) -> None:
     with PostHogServer(account(projects=(7,))) as server:
         server.posthog.faults.add(Fault(stream="events", times=None, **rewrite(lambda _: body)))
         output = read(server, events_time_step=91)
@@ -249,7 +253,7 @@ def test_a_body_that_is_no_page_fails_the_stream_and_not_the_program(body):
     ["http://elsewhere/?before=2020-01-01T00:00:00Z", "same", "http://x/", 7],
     ids=["elsewhere", "itself", "nowhere", "a number"],
 )
-def test_the_next_of_events_is_never_followed(following):
+def test_the_next_of_events_is_never_followed(following: Any) -> None:
     made = account(projects=(7,))
     with PostHogServer(made) as server:
         server.posthog.faults.add(
@@ -264,7 +268,7 @@ def test_the_next_of_events_is_never_followed(following):
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_a_row_that_is_twice_on_a_page_is_given_out_once():
+def test_a_row_that_is_twice_on_a_page_is_given_out_once() -> None:
     made = account(projects=(7,))
     made.projects[7].add_events([event(START + 7) for _ in range(230)])
     with PostHogServer(made, cap=100) as server:
@@ -274,7 +278,7 @@ def test_a_row_that_is_twice_on_a_page_is_given_out_once():
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_a_short_page_that_says_there_is_more_is_not_the_end():
+def test_a_short_page_that_says_there_is_more_is_not_the_end() -> None:
     made = account(projects=(7,), each=400)
     with PostHogServer(made, cap=100) as server:
         shorten = rewrite(lambda body: {**body, "results": body["results"][:20]} if body["next"] else body)
@@ -283,11 +287,15 @@ def test_a_short_page_that_says_there_is_more_is_not_the_end():
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_a_server_that_ignores_the_filter_by_id_is_not_believed():
+def test_a_server_that_ignores_the_filter_by_id_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = account_with({7: [event(START + 7) for _ in range(230)]})
     with PostHogServer(made, cap=100) as server:
         answer = server.posthog.handle
-        server.posthog.handle = lambda m, p, query, h: answer(m, p, query.split("&properties=")[0], h)
+
+        def handle(method: str, path: str, query: str, headers: Mapping[str, str]) -> Reply:
+            return answer(method, path, query.split("&properties=")[0], headers)
+
+        monkeypatch.setattr(server.posthog, "handle", handle)
         output = read(server, events_time_step=91)
     assert output.status == 1
     assert "the filter by id was ignored" in output.errors[0]
@@ -307,7 +315,9 @@ def test_a_server_that_ignores_the_filter_by_id_is_not_believed():
     ids=["itself", "no offset", "nonsense", "a number"],
 )
 @pytest.mark.parametrize("stream", ["persons", "insights", "cohorts"])
-def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(stream, change):
+def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(
+    stream: str, change: Callable[[Any], Any]
+) -> None:
     made = account_with({7: []})
     setattr(made.projects[7], stream, [{"id": number} for number in range(5)])
     with PostHogServer(made) as server:
@@ -319,7 +329,7 @@ def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(stream, ch
     assert f"/api/projects/7/{stream}" in output.errors[0]
 
 
-def test_short_and_empty_pages_of_persons_are_not_the_end():
+def test_short_and_empty_pages_of_persons_are_not_the_end() -> None:
     made = account_with({7: []}, persons=make_persons(4200, random.Random(3)))
     made.projects[7].dropped_persons = {5, *range(1000, 2000), *range(3500, 4000)}
     with PostHogServer(made) as server:
@@ -327,11 +337,11 @@ def test_short_and_empty_pages_of_persons_are_not_the_end():
     assert output.keys("persons") == expected_keys(made)["persons"]
 
 
-def test_rows_that_are_added_at_the_end_of_a_list_while_it_is_read_are_read_and_none_before_is_missing():
+def test_rows_that_are_added_at_the_end_of_a_list_while_it_is_read_are_read_and_none_before_is_missing() -> None:
     made = account_with({7: []}, persons=make_persons(2500, random.Random(3)))
     before = expected_keys(made)["persons"]
 
-    def grow(body):
+    def grow(body: Any) -> Any:
         made.projects[7].persons.append({"id": f"new-{len(made.projects[7].persons)}"})
         return body
 
@@ -342,11 +352,11 @@ def test_rows_that_are_added_at_the_end_of_a_list_while_it_is_read_are_read_and_
     assert len(output.keys("persons")) == len(set(output.keys("persons")))
 
 
-def test_a_list_that_shrinks_at_its_end_ends_well():
+def test_a_list_that_shrinks_at_its_end_ends_well() -> None:
     made = account_with({7: []}, persons=make_persons(2500, random.Random(3)))
     kept = expected_keys(made)["persons"]
 
-    def shrink(body):
+    def shrink(body: Any) -> Any:
         del made.projects[7].persons[1500:]
         return body
 
@@ -358,7 +368,7 @@ def test_a_list_that_shrinks_at_its_end_ends_well():
     assert len(output.keys("persons")) == 1500
 
 
-def test_a_state_of_one_project_is_not_touched_by_another():
+def test_a_state_of_one_project_is_not_touched_by_another() -> None:
     made = account(projects=(7, 8))
     with PostHogServer(made) as server:
         output = read(server, project_state(p7="2026-11-10T00:00:00Z"))

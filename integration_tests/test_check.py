@@ -1,5 +1,8 @@
 """What `check` says, and what bad input gets: one sentence that names the option, and never the key."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 
 from integration_tests.connector import Output, config, run, run_command
@@ -18,7 +21,7 @@ SECRET = "phx_a_key_that_must_not_be_seen"
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[PostHogServer]:
     with PostHogServer(account(Project(7), Project(8))) as running:
         yield running
 
@@ -30,7 +33,7 @@ def verdict(output: Output) -> str:
         assert output.status == 1
         (trace,) = [trace["error"] for trace in output.of("TRACE") if trace["type"] == "ERROR"]
         assert trace["failure_type"] == "config_error"
-        return trace["message"]
+        return str(trace["message"])
     assert output.status == 0
     status, message = output.connection
     assert status == "FAILED"
@@ -38,12 +41,12 @@ def verdict(output: Output) -> str:
 
 
 @pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
-def test_a_good_key_succeeds(server, how):
+def test_a_good_key_succeeds(server: PostHogServer, how: Callable[..., Output]) -> None:
     output = how("check", config=config(server.url))
     assert (output.status, output.connection) == (0, ("SUCCEEDED", ""))
 
 
-def test_a_wrong_key_fails_and_says_that_keys_belong_to_a_region(server):
+def test_a_wrong_key_fails_and_says_that_keys_belong_to_a_region(server: PostHogServer) -> None:
     message = verdict(run("check", config=config(server.url, api_key=SECRET)))
     assert "does not accept the API key" in message
     assert "`api_key`" in message
@@ -77,29 +80,31 @@ def test_a_wrong_key_fails_and_says_that_keys_belong_to_a_region(server):
     ],
 )
 @pytest.mark.parametrize("command", ["check", "discover"])
-def test_an_option_that_is_wrong_is_named(server, options, named, command):
+def test_an_option_that_is_wrong_is_named(
+    server: PostHogServer, options: dict[str, Any], named: str, command: str
+) -> None:
     output = run(command, config={**config(server.url, api_key=SECRET), **options})
     assert f"The option `{named}` must be" in verdict(output)
     assert SECRET not in output.text
 
 
 @pytest.mark.parametrize("missing", ["api_key", "start_date"])
-def test_an_option_that_is_missing_is_named(server, missing):
+def test_an_option_that_is_missing_is_named(server: PostHogServer, missing: str) -> None:
     options = {name: value for name, value in config(server.url).items() if name != missing}
     assert f"The option `{missing}` is missing" in verdict(run("check", config=options))
 
 
-def test_check_says_how_many_projects_it_found(server):
+def test_check_says_how_many_projects_it_found(server: PostHogServer) -> None:
     assert "The API key sees 2 project(s): 7, 8" in run("check", config=config(server.url)).logs
 
 
-def test_check_asks_each_stream_for_a_single_row(server):
+def test_check_asks_each_stream_for_a_single_row(server: PostHogServer) -> None:
     run("check", config=config(server.url))
     asked = {seen.stream: seen.query["limit"] for seen in server.posthog.requests if seen.stream != "projects"}
     assert asked == dict.fromkeys(["cohorts", "feature_flags", "persons", "events", "annotations", "insights"], "1")
 
 
-def test_check_succeeds_and_names_all_scopes_that_are_missing(server):
+def test_check_succeeds_and_names_all_scopes_that_are_missing(server: PostHogServer) -> None:
     scopes = frozenset({"project:read", "cohort:read", "query:read", "annotation:read", "insight:read"})
     server.posthog.account.add_key(Key("phx_limited", scopes))
     output = run("check", config=config(server.url, api_key="phx_limited"))
@@ -111,24 +116,24 @@ def test_check_succeeds_and_names_all_scopes_that_are_missing(server):
     assert "not for these streams: feature_flags, persons" in log
 
 
-def test_check_fails_where_no_stream_can_be_read(server):
+def test_check_fails_where_no_stream_can_be_read(server: PostHogServer) -> None:
     server.posthog.account.add_key(Key("phx_projects_only", frozenset({"project:read"})))
     message = verdict(run("check", config=config(server.url, api_key="phx_projects_only")))
     assert message.startswith("No stream can be read with this API key.")
     assert "'cohort:read'" in message
 
 
-def test_check_succeeds_where_only_the_first_project_refuses(server):
+def test_check_succeeds_where_only_the_first_project_refuses(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(project_id=7, times=None, **no_project_access()))
     assert run("check", config=config(server.url)).connection[0] == "SUCCEEDED"
 
 
-def test_check_fails_for_an_account_without_projects():
+def test_check_fails_for_an_account_without_projects() -> None:
     with PostHogServer(account()) as server:
         assert "sees no project" in verdict(run("check", config=config(server.url)))
 
 
-def test_a_key_limited_to_projects_is_told_to_name_them(server):
+def test_a_key_limited_to_projects_is_told_to_name_them(server: PostHogServer) -> None:
     server.posthog.account.add_key(Key("phx_of_7", project_ids=(7,)))
     assert "Set `project_ids`" in verdict(run("check", config=config(server.url, api_key="phx_of_7")))
     options = config(server.url, api_key="phx_of_7", project_ids=[7])
@@ -136,13 +141,13 @@ def test_a_key_limited_to_projects_is_told_to_name_them(server):
 
 
 @pytest.mark.parametrize(("key", "project"), [("phx_of_7", 8), (KEY, 99)], ids=["of another key", "unknown"])
-def test_check_names_a_project_id_that_the_key_cannot_see(server, key, project):
+def test_check_names_a_project_id_that_the_key_cannot_see(server: PostHogServer, key: str, project: int) -> None:
     server.posthog.account.add_key(Key("phx_of_7", project_ids=(7,)))
     message = verdict(run("check", config=config(server.url, api_key=key, project_ids=[7, project])))
     assert f"project {project}" in message
     assert "`project_ids`" in message
 
 
-def test_check_does_not_succeed_where_the_scope_for_projects_is_missing(server):
+def test_check_does_not_succeed_where_the_scope_for_projects_is_missing(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(stream="projects", times=None, **missing_scope("project:read")))
     assert "Add that scope" in verdict(run("check", config=config(server.url)))

@@ -17,8 +17,17 @@ import pytest
 
 from integration_tests.connector import Output, arguments, catalog, config, run_command
 from integration_tests.in_process import answers_from, messages, now_is, sync, unread_states
-from integration_tests.posthog_server import Account, PostHog, PostHogServer, account_with, make_events
-from integration_tests.test_proof import DAY, MINUTE, NOW, SECOND, START, ties
+from integration_tests.posthog_server import (
+    DAY,
+    SECOND,
+    Account,
+    Event,
+    PostHog,
+    PostHogServer,
+    account_with,
+    make_events,
+)
+from integration_tests.test_proof import MINUTE, NOW, START, ties
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -29,7 +38,7 @@ def varied_account(seed: int) -> Account:
     """One to four projects with bursts, ties and gaps, all before `NOW`."""
     rng = random.Random(seed)
 
-    def events() -> list:
+    def events() -> list[Event]:
         made = []
         for _ in range(rng.randrange(4)):
             at, span = START + rng.randrange(44 * DAY), rng.choice((1, SECOND, MINUTE, DAY))
@@ -39,12 +48,23 @@ def varied_account(seed: int) -> Account:
     return account_with({project: events() for project in range(1, rng.randint(2, 5))})
 
 
+def arrive_late(account: Account, rng: random.Random) -> None:
+    """Let up to some pages of events arrive now, in some of the projects, by up to 29 days late."""
+    for project in account.projects.values():
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            at, span = NOW - 29 * DAY + rng.randrange(28 * DAY), rng.choice((1, SECOND, DAY))
+            late = make_events(rng.choice((1, 60, 130)), rng, start=at, span=span, project=project.id)
+            for one in late:
+                one.created_at = NOW + SECOND
+            project.add_events(late)
+
+
 def keys(account: Account) -> set[tuple[int, str]]:
     return {(project.id, event.id) for project in account.projects.values() for event in project.events}
 
 
 @pytest.mark.parametrize("seed", range(220 if LONG else 40))
-def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
+def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed: int) -> None:
     rng = random.Random(seed)
     account = varied_account(seed // 4)  # four places to end at for each account
     options = {"events_time_step": rng.choice((5, 9, 30)), "num_workers": rng.choice((1, 2, 10, 40))}
@@ -54,6 +74,7 @@ def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
         read = messages(None, **options)
         first = Output(list(islice(read, rng.randrange(2 + 2 * len(keys(account))))), "", 0)
         read.close()
+        arrive_late(account, random.Random(f"late {seed}"))
         second = sync(first.state, **options)
     assert unread_states(first.messages, due, {}) == []
     assert unread_states(second.messages, _unread(due, first), first.states[-1] if first.states else {}) == []
@@ -62,13 +83,13 @@ def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed):
     assert len(set(second.keys("events"))) == len(second.keys("events"))
 
 
-def _unread(due: dict, first: Output) -> dict:
+def _unread(due: dict[int, list[Event]], first: Output) -> dict[int, list[Event]]:
     """The events that the second sync has to give out, since the first did not."""
     given = set(first.keys("events"))
     return {project: [one for one in events if (project, one.id) not in given] for project, events in due.items()}
 
 
-def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once_but_for_the_open_windows():
+def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once_but_for_the_open_windows() -> None:
     account = varied_account(3)
     got, state = set(), None
     with answers_from(PostHog(account, cap=100, query_cap=100)), now_is(NOW):
@@ -83,7 +104,7 @@ def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once
 
 
 @pytest.mark.parametrize("lines", [1 + 63 * place for place in range(20 if LONG else 4)])
-def test_a_killed_process_loses_nothing(lines):
+def test_a_killed_process_loses_nothing(lines: int) -> None:
     """SIGKILL, after so many lines were read from it: never all of its 1400 records, or it could end by itself."""
     account = account_with(
         {project: make_events(700, random.Random(project), span=40 * DAY, project=project) for project in (1, 2)}

@@ -2,15 +2,21 @@
 
 import random
 import socket
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pytest
+import requests
 from requests.adapters import HTTPAdapter
 
-from integration_tests.connector import QUERY, STREAMS, catalog, config, expected_keys, run
+from integration_tests.connector import QUERY, STREAMS, Output, catalog, config, expected_keys, run
 from integration_tests.posthog_server import (
     DAY,
+    Account,
     Fault,
     PostHogServer,
+    Project,
+    Reply,
     account_with,
     busy,
     disconnect,
@@ -33,7 +39,7 @@ from integration_tests.posthog_server import (
 START = microseconds("2026-10-01T00:00:00Z")
 
 
-def small(projects=(7,), events=350):
+def small(projects: Iterable[int] = (7,), events: int = 350) -> Account:
     """Some events in October and November, and more than a page of the lists."""
     rng = random.Random(5)
     return account_with(
@@ -47,28 +53,26 @@ def small(projects=(7,), events=350):
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[PostHogServer]:
     with PostHogServer(small(), cap=100, query_cap=100, third_list_wait=5) as running:
         yield running
 
 
-def read(server, *streams, **options):
+def read(server: PostHogServer, *streams: str, **options: Any) -> Output:
     """`query` for a stream is events in the other way, as the server names it."""
     way = QUERY.options if "query" in streams else {}
     settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **way, **options})
     return run("read", config=settings, catalog=catalog(*map(stream_of, streams)))
 
 
-def stream_of(asked):
+def stream_of(asked: str) -> str:
     return "events" if asked == "query" else asked
 
 
-def assert_complete(output, server, *streams):
+def assert_complete(output: Output, server: PostHogServer, *streams: str) -> None:
     expected = expected_keys(server.posthog.account)
-    streams = [stream_of(asked) for asked in streams]
-    assert {stream: output.keys(stream) for stream in streams or STREAMS} == {
-        stream: expected[stream] for stream in streams or STREAMS
-    }
+    chosen = tuple(map(stream_of, streams)) or STREAMS
+    assert {stream: output.keys(stream) for stream in chosen} == {stream: expected[stream] for stream in chosen}
     assert (output.status, output.errors) == (0, [])
 
 
@@ -86,7 +90,9 @@ def assert_complete(output, server, *streams):
     ids=["header", "sentence", "neither", "short"],
 )
 @pytest.mark.parametrize("stream", ["events", "query", "insights", "persons", "cohorts"])
-def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(server, waits, stream, fault, least):
+def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(
+    server: PostHogServer, waits: list[float], stream: str, fault: dict[str, Any], least: int
+) -> None:
     server.posthog.faults.add(Fault(stream=stream, skip=1, times=2, **fault))
     output = read(server, stream)
     assert_complete(output, server, stream)
@@ -102,13 +108,13 @@ def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(server, waits, 
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_a_sync_outlasts_more_than_an_hour_of_throttling(asked, server, waits):
+def test_a_sync_outlasts_more_than_an_hour_of_throttling(asked: str, server: PostHogServer, waits: list[float]) -> None:
     server.posthog.faults.add(Fault(stream=asked, times=40, **throttled(header=False, in_body=False)))
     assert_complete(read(server, asked), server, asked)
     assert sum(waits) > 3600
 
 
-def test_workers_that_were_throttled_together_do_not_come_back_together(waits):
+def test_workers_that_were_throttled_together_do_not_come_back_together(waits: list[float]) -> None:
     with PostHogServer(small(projects=range(1, 11), events=20)) as server:
         server.posthog.faults.add(Fault(stream="events", times=10, **throttled(600)))
         assert_complete(read(server, "events"), server, "events")
@@ -135,19 +141,23 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 @pytest.mark.parametrize("stream", ["events", "query", "insights", "persons"])
-def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(server, stream, fault):
+def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(
+    server: PostHogServer, stream: str, fault: dict[str, Any]
+) -> None:
     server.posthog.faults.add(Fault(stream=stream, skip=1, times=3, **fault))
     assert_complete(read(server, stream), server, stream)
 
 
-def test_a_fault_of_the_list_of_projects_is_tried_again(server, waits):
+def test_a_fault_of_the_list_of_projects_is_tried_again(server: PostHogServer, waits: list[float]) -> None:
     server.posthog.faults.add(Fault(stream="projects", times=2, **busy()))
     assert_complete(read(server), server)
     assert waits[0] < waits[1]
 
 
 @pytest.mark.parametrize("stream", ["events", "query", "persons"])
-def test_a_fault_that_stays_ends_in_one_sentence_that_says_what_to_try(server, waits, stream):
+def test_a_fault_that_stays_ends_in_one_sentence_that_says_what_to_try(
+    server: PostHogServer, waits: list[float], stream: str
+) -> None:
     server.posthog.faults.add(Fault(stream=stream, times=None, **busy()))
     output = read(server, stream, events_time_step=91)
     assert output.status == 1
@@ -161,7 +171,7 @@ def test_a_fault_that_stays_ends_in_one_sentence_that_says_what_to_try(server, w
     assert 20 < sum(waits[:5]) < 120
 
 
-def test_a_server_that_is_not_there_is_a_sentence(waits):
+def test_a_server_that_is_not_there_is_a_sentence(waits: list[float]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     output = run("read", config=config(f"http://127.0.0.1:{port}"), catalog=catalog())
@@ -170,17 +180,19 @@ def test_a_server_that_is_not_there_is_a_sentence(waits):
     assert len(waits) == 5
 
 
-def test_a_host_that_does_not_resolve_is_a_sentence():
+def test_a_host_that_does_not_resolve_is_a_sentence() -> None:
     output = run("check", config=config("http://no-such-host.invalid"))
     assert output.connection[0] == "FAILED"
     assert "the connection failed" in output.connection[1]
 
 
-def test_every_request_has_a_timeout_to_connect_and_one_to_read(server, monkeypatch):
+def test_every_request_has_a_timeout_to_connect_and_one_to_read(
+    server: PostHogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timeouts = set()
     original = HTTPAdapter.send
 
-    def spy(self, request, **options):
+    def spy(self: HTTPAdapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         timeouts.add(options["timeout"])
         return original(self, request, **options)
 
@@ -196,7 +208,9 @@ def test_every_request_has_a_timeout_to_connect_and_one_to_read(server, monkeypa
 @pytest.mark.parametrize(
     "fault", [too_slow(), estimated_too_slow(), out_of_memory(), html(524)], ids=["504", "512", "513", "524"]
 )
-def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(asked, server, fault):
+def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(
+    asked: str, server: PostHogServer, fault: dict[str, Any]
+) -> None:
     server.posthog.faults.add(
         Fault(stream=asked, times=None, when=lambda seen: seen.range_seconds > 86_400 * 3, **fault)
     )
@@ -207,10 +221,12 @@ def test_a_window_that_is_too_slow_is_halved_and_nothing_is_read_twice(asked, se
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_a_read_that_times_out_halves_the_window_too(asked, server, monkeypatch):
+def test_a_read_that_times_out_halves_the_window_too(
+    asked: str, server: PostHogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = HTTPAdapter.send
 
-    def impatient(self, request, **options):
+    def impatient(self: HTTPAdapter, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         return original(self, request, **{**options, "timeout": (5, 0.3)})
 
     monkeypatch.setattr(HTTPAdapter, "send", impatient)
@@ -223,7 +239,9 @@ def test_a_read_that_times_out_halves_the_window_too(asked, server, monkeypatch)
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(asked, server, waits):
+def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_reported(
+    asked: str, server: PostHogServer, waits: list[float]
+) -> None:
     server.posthog.faults.add(Fault(stream=asked, times=None, **too_slow()))
     output = read(server, asked, events_time_step=91)
     assert output.status == 1
@@ -235,14 +253,16 @@ def test_a_server_too_slow_for_a_second_of_events_is_tried_again_and_then_report
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_events_at_one_instant_are_read_through_a_slow_spell_at_that_instant(asked, server):
+def test_events_at_one_instant_are_read_through_a_slow_spell_at_that_instant(asked: str, server: PostHogServer) -> None:
     tied = make_events(450, random.Random(1), start=START + 5 * DAY, span=1)
     server.posthog.account.projects[7].add_events(tied)
     server.posthog.faults.add(Fault(stream=asked, times=3, when=lambda seen: seen.range_seconds < 0.001, **too_slow()))
     assert_complete(read(server, asked), server, asked)
 
 
-def test_nobody_waits_for_the_first_event_where_that_question_is_too_slow(server, waits):
+def test_nobody_waits_for_the_first_event_where_that_question_is_too_slow(
+    server: PostHogServer, waits: list[float]
+) -> None:
     question = Fault(stream="events", times=None, when=lambda seen: "orderBy" in seen.query, **too_slow())
     server.posthog.faults.add(question)
     assert_complete(read(server, "events", start_date="2025-01-01T00:00:00Z"), server, "events")
@@ -250,7 +270,7 @@ def test_nobody_waits_for_the_first_event_where_that_question_is_too_slow(server
 
 
 @pytest.mark.parametrize("fault", [server_error(), too_slow(), out_of_memory()], ids=["500", "504", "513"])
-def test_pages_of_insights_shrink_until_the_server_can_answer(server, fault):
+def test_pages_of_insights_shrink_until_the_server_can_answer(server: PostHogServer, fault: dict[str, Any]) -> None:
     server.posthog.faults.add(
         Fault(stream="insights", times=None, when=lambda seen: int(seen.query["limit"]) > 10, **fault)
     )
@@ -258,21 +278,23 @@ def test_pages_of_insights_shrink_until_the_server_can_answer(server, fault):
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_a_broken_insight_is_read_without_its_result_and_named_in_the_log(server, status):
+def test_a_broken_insight_is_read_without_its_result_and_named_in_the_log(
+    server: PostHogServer, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = server.posthog.account.projects[7]
     broken = project.insights[40]["id"]
     project.broken_insights[broken] = status
-    mend_where_basic(server, project)
+    mend_where_basic(server, project, monkeypatch)
     output = read(server, "insights")
     assert_complete(output, server, "insights")
     assert any(f"Insight {broken} " in line and "without its result" in line for line in output.logs)
 
 
-def mend_where_basic(server, project):
+def mend_where_basic(server: PostHogServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """With basic=true the server computes no results, so a broken insight does no harm."""
     answer = server.posthog.handle
 
-    def handle(method, path, query, headers):
+    def handle(method: str, path: str, query: str, headers: Mapping[str, str]) -> Reply:
         if "basic=true" not in query:
             return answer(method, path, query, headers)
         broken, project.broken_insights = project.broken_insights, {}
@@ -281,10 +303,10 @@ def mend_where_basic(server, project):
         finally:
             project.broken_insights = broken
 
-    server.posthog.handle = handle
+    monkeypatch.setattr(server.posthog, "handle", handle)
 
 
-def test_an_insight_that_cannot_be_read_at_all_fails_its_stream_and_not_the_others(server):
+def test_an_insight_that_cannot_be_read_at_all_fails_its_stream_and_not_the_others(server: PostHogServer) -> None:
     project = server.posthog.account.projects[7]
     project.broken_insights[project.insights[40]["id"]] = 400
     output = read(server)
@@ -293,7 +315,7 @@ def test_an_insight_that_cannot_be_read_at_all_fails_its_stream_and_not_the_othe
     assert_complete_but(output, server, "insights")
 
 
-def assert_complete_but(output, server, failed):
+def assert_complete_but(output: Output, server: PostHogServer, failed: str) -> None:
     expected = expected_keys(server.posthog.account)
     for stream in STREAMS:
         if stream != failed:
@@ -305,7 +327,9 @@ def assert_complete_but(output, server, failed):
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(asked, server, monkeypatch):
+def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(
+    asked: str, server: PostHogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "airbyte_cdk.sources.streams.call_rate.MovingWindowCallRatePolicy.try_acquire",
         lambda *_: pytest.fail("a self-hosted server is slowed"),
@@ -314,7 +338,7 @@ def test_the_cloud_budget_is_not_spent_on_a_server_of_ones_own(asked, server, mo
 
 
 @pytest.mark.parametrize("asked", ["events", "query"])
-def test_a_throttled_answer_does_not_close_the_budget(asked, server, waits):
+def test_a_throttled_answer_does_not_close_the_budget(asked: str, server: PostHogServer, waits: list[float]) -> None:
     server.posthog.faults.add(Fault(stream=asked, times=1, **throttled(5)))
     assert_complete(read(server, asked), server, asked)
     assert len(waits) == 1

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from integration_tests.posthog_server import PostHogServer, account_with, event
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[PostHogServer]:
     with PostHogServer(account_with({7: [event("2026-11-01T00:00:00Z")]})) as running:
         yield running
 
@@ -30,7 +32,9 @@ def sentence(output: Output) -> str:
     [("{not json", "is not JSON"), ("", "is not JSON"), ("7", "is JSON, but of another kind. Expected: ")],
     ids=["broken", "empty", "a number"],
 )
-def test_a_file_of_the_wrong_kind_is_named(server, how, kind, content, reason):
+def test_a_file_of_the_wrong_kind_is_named(
+    server: PostHogServer, how: Callable[..., Output], kind: str, content: Any, reason: str
+) -> None:
     files = {"config": config(server.url), "catalog": catalog("events"), "state": [], kind: content}
     error = sentence(how("read", **files))
     assert f"The {kind} file" in error
@@ -38,7 +42,7 @@ def test_a_file_of_the_wrong_kind_is_named(server, how, kind, content, reason):
 
 
 @pytest.mark.parametrize("kind", ["config", "catalog", "state"])
-def test_a_file_that_is_missing_is_named(server, kind):
+def test_a_file_that_is_missing_is_named(server: PostHogServer, kind: str) -> None:
     files = {"config": config(server.url), "catalog": catalog("events"), "state": []}
     del files[kind]
     error = sentence(run("read", f"--{kind}", "/nowhere/file.json", **files))
@@ -58,12 +62,12 @@ def test_a_file_that_is_missing_is_named(server, kind):
         ("config", []),
     ],
 )
-def test_json_of_the_wrong_shape_is_named(server, kind, content):
+def test_json_of_the_wrong_shape_is_named(server: PostHogServer, kind: str, content: Any) -> None:
     files = {"config": config(server.url), "catalog": catalog("events"), "state": [], kind: content}
     assert f"The {kind} file" in sentence(run("read", **files))
 
 
-def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server):
+def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server: PostHogServer) -> None:
     error = sentence(run("read", config=config(server.url), catalog=catalog("events", "dashboards")))
     assert "streams that do not exist: dashboards" in error
     assert "projects, cohorts" in error
@@ -73,19 +77,19 @@ def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server):
     "state",
     [{"7": {"timestamp": "yesterday"}}, {"7": {"timestamp": 17}}, {"7": "2026-01-01T00:00:00Z"}, {"timestamp": "now"}],
 )
-def test_a_timestamp_in_the_state_that_is_no_date_is_named(server, state):
+def test_a_timestamp_in_the_state_that_is_no_date_is_named(server: PostHogServer, state: dict[str, Any]) -> None:
     error = sentence(run("read", config=config(server.url), catalog=catalog("events"), state=events_state(state)))
     assert "The state" in error
     assert "has no timestamp in ISO 8601" in error
 
 
 @pytest.mark.parametrize("state", [[], events_state({}), events_state({"7": {}}), None])
-def test_an_empty_state_is_a_first_sync(server, state):
+def test_an_empty_state_is_a_first_sync(server: PostHogServer, state: list[dict[str, Any]] | None) -> None:
     output = run("read", config=config(server.url), catalog=catalog("events"), state=state)
     assert (output.status, len(output.records("events"))) == (0, 1)
 
 
-def test_the_command_without_arguments_explains_itself():
+def test_the_command_without_arguments_explains_itself() -> None:
 
     done = subprocess.run([sys.executable, "-m", "source_posthog.run"], capture_output=True, text=True, check=False)
     assert (done.returncode, "spec" in done.stdout, done.stderr) == (0, True, "")

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from integration_tests.connector import KEY, Output, arguments, catalog, config, run, run_command
-from integration_tests.posthog_server import Fault, Key, PostHogServer, account_with, event
+from integration_tests.connector import Output, arguments, catalog, config, run, run_command
+from integration_tests.posthog_server import KEY, Fault, Key, PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
 SECRET = "phx_a_key_that_must_not_be_seen"

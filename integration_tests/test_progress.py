@@ -1,11 +1,16 @@
 """What a sync tells the people who watch it."""
 
 import random
+from typing import Any
 
-from integration_tests.connector import catalog, config, run
+import pytest
+
+from integration_tests.connector import Output, catalog, config, run
 from integration_tests.posthog_server import (
     DAY,
+    Account,
     Fault,
+    PostHog,
     PostHogServer,
     account_with,
     make_events,
@@ -16,7 +21,7 @@ from integration_tests.posthog_server import (
 START = microseconds("2026-09-01T00:00:00Z")
 
 
-def read(made, *faults, **options):
+def read(made: Account, *faults: Fault, **options: Any) -> tuple[Output, PostHog]:
     with PostHogServer(made, cap=100) as server:
         for fault in faults:
             server.posthog.faults.add(fault)
@@ -24,11 +29,11 @@ def read(made, *faults, **options):
         return run("read", config=settings, catalog=catalog("events", "cohorts")), server.posthog
 
 
-def thousand():
+def thousand() -> Account:
     return account_with({7: make_events(1000, random.Random(1), start=START, span=60 * DAY)})
 
 
-def test_each_stream_ends_with_a_line_of_what_it_took():
+def test_each_stream_ends_with_a_line_of_what_it_took() -> None:
     output, posthog = read(thousand(), Fault(stream="events", times=2, **throttled(40)))
     requests = posthog.count("events")
     (line,) = [line for line in output.logs if line.startswith("Stream events: ")]
@@ -37,12 +42,14 @@ def test_each_stream_ends_with_a_line_of_what_it_took():
     assert any(line.startswith("Stream cohorts: 0 records in 1 requests, 0 of them again, 0 s") for line in output.logs)
 
 
-def test_a_quick_sync_has_no_other_line_of_progress():
+def test_a_quick_sync_has_no_other_line_of_progress() -> None:
     output, _ = read(thousand())
     assert [line for line in output.logs if "windows done" in line] == []
 
 
-def test_a_long_sync_says_how_far_it_is_once_a_minute_also_before_its_first_window_ends(monkeypatch):
+def test_a_long_sync_says_how_far_it_is_once_a_minute_also_before_its_first_window_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with PostHogServer(thousand(), cap=100) as server:
         monkeypatch.setattr("source_posthog.clock.seconds", lambda: 20.0 * server.posthog.count("events"))
         options = config(server.url, start_date="2026-09-01T00:00:00Z", events_time_step=91)

@@ -6,7 +6,7 @@ PROOF=long tries hundreds of cases more, other ones each time.
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from typing import Any
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("way")
 LIMIT = 1000  # what the connector asks for; a server with a higher cap gives no more
 
 # What an instant can look like in a state: many hands have written states.
-FORMS = {
+FORMS: dict[str, Callable[[int], str]] = {
     "as the connector writes it": isoformat,
     "Z": lambda at: isoformat(at).replace("+00:00", "Z"),
     "without a colon": lambda at: isoformat(at).replace("+00:00", "+0000"),
@@ -260,7 +260,7 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
 
 @PROFILE
 @given(cases())
-def test_every_event_is_given_out_once_whatever_the_data_the_windows_the_state_and_the_page_size(case):
+def test_every_event_is_given_out_once_whatever_the_data_the_windows_the_state_and_the_page_size(case: Case) -> None:
     require_every_event_once(case)
 
 
@@ -270,18 +270,18 @@ JOINT = START + 30 * DAY
 
 @pytest.mark.parametrize("cap", [100, 250, 1000])
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["cap - 1", "cap", "cap + 1"])
-def test_ties_around_the_size_of_a_page_are_read_whole(cap, more):
+def test_ties_around_the_size_of_a_page_are_read_whole(cap: int, more: int) -> None:
     events = ties(cap + more, START + 3 * DAY) + ties(1, START + 3 * DAY - 1) + ties(1, START + 3 * DAY + 1)
     require_every_event_once(Case({1: events}, NOW, cap))
 
 
 @pytest.mark.parametrize("pages", [2, 3, 7])
-def test_ties_that_fill_several_pages_are_read_whole_with_older_events_behind_them(pages):
+def test_ties_that_fill_several_pages_are_read_whole_with_older_events_behind_them(pages: int) -> None:
     events = ties(100 * pages + 1, START + 3 * DAY) + spread(120, START, START + 3 * DAY)
     require_every_event_once(Case({1: events}, NOW))
 
 
-def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits():
+def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits() -> None:
     require_every_event_once(Case({1: ties(150, START + DAY, alike=11) + ties(90, START)}, NOW))
 
 
@@ -295,17 +295,17 @@ def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits():
     ],
 )
 @pytest.mark.parametrize("number", [1, 100, 101, 230])
-def test_ties_at_an_end_of_a_window_are_read_once(at, number):
+def test_ties_at_an_end_of_a_window_are_read_once(at: int, number: int) -> None:
     require_every_event_once(Case({1: ties(number, at) + ties(60, START + DAY)}, NOW))
 
 
-def test_ties_at_both_ends_of_a_window_and_across_the_joint_are_read_once():
+def test_ties_at_both_ends_of_a_window_and_across_the_joint_are_read_once() -> None:
     around = [event for at in (START - 1, START, JOINT - 1, JOINT, JOINT + 1, NOW - 1, NOW) for event in ties(130, at)]
     require_every_event_once(Case({1: around}, NOW))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number):
+def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number: int) -> None:
     require_every_event_once(Case({1: spread(100 * number, START + DAY, START + 2 * DAY)}, NOW))
 
 
@@ -313,23 +313,23 @@ def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number):
 @pytest.mark.parametrize(
     "span", [30 * SECOND, 4 * MINUTE, 50 * MINUTE, 23 * HOUR], ids=["30 s", "4 min", "50 min", "23 h"]
 )
-def test_events_behind_a_short_page_without_next_are_read(number, span):
+def test_events_behind_a_short_page_without_next_are_read(number: int, span: int) -> None:
     """The 50-row rule: the server stops at a short span as soon as that holds half a page of 100."""
     events = spread(number, NOW - span, NOW) + spread(230, START, JOINT) + spread(3, JOINT, JOINT + DAY)
     require_every_event_once(Case({1: events}, NOW))
 
 
 @pytest.mark.parametrize("burst", [499, 500, 700, 999, 1000])
-def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst):
+def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst: int) -> None:
     events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, JOINT, JOINT + DAY)
     require_every_event_once(Case({1: events}, NOW, cap=1000))
 
 
-def test_a_server_that_gives_larger_pages_is_read_whole():
+def test_a_server_that_gives_larger_pages_is_read_whole() -> None:
     require_every_event_once(Case({1: spread(2300, START, NOW), 2: ties(1001, JOINT)}, NOW, cap=20_000))
 
 
-def test_ties_that_no_digit_of_their_ids_tells_apart_fail_with_a_sentence_and_lose_nothing():
+def test_ties_that_no_digit_of_their_ids_tells_apart_fail_with_a_sentence_and_lose_nothing() -> None:
     case = Case({1: ties(150, JOINT + DAY, alike=12), 2: ties(5, JOINT)}, NOW)
     with answers_from(PostHog(account_with(case.events), cap=100, query_cap=100)), now_is(NOW):
         output = sync()

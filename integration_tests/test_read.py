@@ -3,11 +3,13 @@
 import json
 import random
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 
 from integration_tests.connector import (
     STREAMS,
+    Output,
     catalog,
     config,
     events_state,
@@ -20,8 +22,10 @@ from integration_tests.connector import (
 from integration_tests.posthog_server import (
     DAY,
     SECOND,
+    Account,
     PostHogServer,
     Project,
+    Reply,
     account,
     account_with,
     demo_account,
@@ -34,7 +38,7 @@ from source_posthog.events.instants import instant
 START = microseconds("2026-01-01T00:00:00Z")
 
 
-def busy(seed=3, projects=(7, 8)):
+def busy(seed: int = 3, projects: Iterable[int] = (7, 8)) -> Account:
     """Events spread over three months, bursts, and ties on the joints of windows of 30 days."""
     rng = random.Random(seed)
     made = {}
@@ -48,13 +52,13 @@ def busy(seed=3, projects=(7, 8)):
 
 
 @pytest.fixture(scope="module")
-def demo():
+def demo() -> Iterator[PostHogServer]:
     with PostHogServer(demo_account()) as server:
         yield server
 
 
 @pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
-def test_all_seven_streams_give_every_row_once(demo, how):
+def test_all_seven_streams_give_every_row_once(demo: PostHogServer, how: Callable[..., Output]) -> None:
     output = how("read", config=config(demo.url), catalog=catalog())
     expected = expected_keys(demo.posthog.account)
     assert {stream: output.keys(stream) for stream in STREAMS} == expected
@@ -62,7 +66,9 @@ def test_all_seven_streams_give_every_row_once(demo, how):
     assert (output.status, output.errors) == (0, [])
 
 
-def test_a_second_sync_reads_full_refresh_streams_again_and_no_event_that_lies_behind_the_lookback(demo):
+def test_a_second_sync_reads_full_refresh_streams_again_and_no_event_that_lies_behind_the_lookback(
+    demo: PostHogServer,
+) -> None:
     first = run("read", config=config(demo.url), catalog=catalog())
     second = run("read", config=config(demo.url), catalog=catalog(), state=first.state)
     assert second.records("events") == []
@@ -70,7 +76,7 @@ def test_a_second_sync_reads_full_refresh_streams_again_and_no_event_that_lies_b
     assert second.states[-1].keys() == first.states[-1].keys()
 
 
-def test_events_carry_their_person_and_properties_as_the_server_has_them(demo):
+def test_events_carry_their_person_and_properties_as_the_server_has_them(demo: PostHogServer) -> None:
     output = run("read", config=config(demo.url), catalog=catalog("events"))
     project = demo.posthog.account.projects[303]
     given = {row["id"]: row for row in output.records("events") if row["project_id"] == 303}
@@ -81,7 +87,7 @@ def test_events_carry_their_person_and_properties_as_the_server_has_them(demo):
     assert any(row.get("person") for row in output.records("events"))
 
 
-def test_two_syncs_give_as_many_rows_as_there_are_ids_where_nothing_is_looked_back_on():
+def test_two_syncs_give_as_many_rows_as_there_are_ids_where_nothing_is_looked_back_on() -> None:
     made = busy()
     with PostHogServer(made) as server:
         options = config(server.url, events_lookback_hours=0)
@@ -95,7 +101,7 @@ def test_two_syncs_give_as_many_rows_as_there_are_ids_where_nothing_is_looked_ba
 
 @pytest.mark.parametrize("cap", [100, 250, 1000, 20_000])
 @pytest.mark.parametrize("days", [1, 30, 91])
-def test_every_event_is_read_whatever_the_page_cap_and_the_window(cap, days):
+def test_every_event_is_read_whatever_the_page_cap_and_the_window(cap: int, days: int) -> None:
     made = busy()
     with PostHogServer(made, cap=cap) as server:
         output = run("read", config=config(server.url, events_time_step=days), catalog=catalog("events"))
@@ -103,14 +109,14 @@ def test_every_event_is_read_whatever_the_page_cap_and_the_window(cap, days):
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def after(made, text, lookback=SECOND * 3600):
+def after(made: Account, text: str, lookback: int = SECOND * 3600) -> list[tuple[int, str]]:
     """The events that a state of `text` leaves to be read."""
     return [
         (one.id, e.id) for one in made.projects.values() for e in one.events if e.at >= microseconds(text) - lookback
     ]
 
 
-def test_a_state_from_before_0_1_8_stands_for_every_project():
+def test_a_state_from_before_0_1_8_stands_for_every_project() -> None:
     made = busy()
     with PostHogServer(made) as server:
         state = legacy_state("2026-02-01T00:00:00Z")
@@ -120,7 +126,7 @@ def test_a_state_from_before_0_1_8_stands_for_every_project():
     assert output.states[-1].keys() == {"timestamp", "7", "8"}
 
 
-def test_each_project_goes_on_from_its_own_state_and_a_new_one_from_start_date():
+def test_each_project_goes_on_from_its_own_state_and_a_new_one_from_start_date() -> None:
     made = busy()
     with PostHogServer(made) as server:
         state = project_state(p7="2026-03-01T00:00:00.000000+00:00")
@@ -134,21 +140,21 @@ def test_each_project_goes_on_from_its_own_state_and_a_new_one_from_start_date()
     "text",
     ["2026-03-01T00:00:00Z", "2026-03-01T02:00:00+0200", "2026-03-01T00:00:00.000+00:00", "2026-02-28T19:00:00-05:00"],
 )
-def test_any_iso_8601_instant_in_the_state_is_understood(text):
+def test_any_iso_8601_instant_in_the_state_is_understood(text: str) -> None:
     made = busy(projects=(7,))
     with PostHogServer(made) as server:
         output = run("read", config=config(server.url), catalog=catalog("events"), state=project_state(p7=text))
     assert output.keys("events") == sorted(after(made, "2026-03-01T00:00:00Z"))
 
 
-def test_a_start_date_in_the_future_reads_no_event_and_succeeds():
+def test_a_start_date_in_the_future_reads_no_event_and_succeeds() -> None:
     with PostHogServer(busy()) as server:
         output = run("read", config=config(server.url, start_date="2126-01-01T00:00:00Z"), catalog=catalog("events"))
         assert server.posthog.count("events") == 0
     assert (output.status, output.records("events"), output.stream_status("events")) == (0, [], "COMPLETE")
 
 
-def test_a_state_from_the_future_reads_no_event_and_is_kept():
+def test_a_state_from_the_future_reads_no_event_and_is_kept() -> None:
     with PostHogServer(busy(projects=(7,))) as server:
         state = project_state(p7="2126-01-01T00:00:00Z")
         output = run("read", config=config(server.url), catalog=catalog("events"), state=state)
@@ -156,7 +162,7 @@ def test_a_state_from_the_future_reads_no_event_and_is_kept():
     assert output.states[-1] == {"7": {"timestamp": "2126-01-01T00:00:00Z"}}
 
 
-def test_a_state_for_a_project_that_is_not_there_is_kept_and_does_no_harm():
+def test_a_state_for_a_project_that_is_not_there_is_kept_and_does_no_harm() -> None:
     made = busy(projects=(7,))
     with PostHogServer(made) as server:
         state = events_state({"99": {"timestamp": "2026-03-01T00:00:00Z"}})
@@ -165,7 +171,7 @@ def test_a_state_for_a_project_that_is_not_there_is_kept_and_does_no_harm():
     assert output.states[-1]["99"] == {"timestamp": "2026-03-01T00:00:00Z"}
 
 
-def test_an_empty_account_gives_nothing_and_succeeds():
+def test_an_empty_account_gives_nothing_and_succeeds() -> None:
     with PostHogServer(account()) as server:
         output = run("read", config=config(server.url), catalog=catalog())
     assert output.status == 0
@@ -173,19 +179,19 @@ def test_an_empty_account_gives_nothing_and_succeeds():
     assert {stream: output.stream_status(stream) for stream in STREAMS} == dict.fromkeys(STREAMS, "COMPLETE")
 
 
-def test_a_project_without_events_succeeds():
+def test_a_project_without_events_succeeds() -> None:
     with PostHogServer(account(Project(7))) as server:
         output = run("read", config=config(server.url), catalog=catalog())
     assert (output.status, output.ids("projects"), output.records("events")) == (0, [7], [])
 
 
-def test_projects_are_asked_for_once_a_sync():
+def test_projects_are_asked_for_once_a_sync() -> None:
     with PostHogServer(busy()) as server:
         run("read", config=config(server.url), catalog=catalog())
         assert server.posthog.count("projects") == 1
 
 
-def test_an_idle_sync_asks_each_project_for_what_is_new_and_for_what_arrived_late():
+def test_an_idle_sync_asks_each_project_for_what_is_new_and_for_what_arrived_late() -> None:
     made = account_with({7: [event(at) for at in (START, START + DAY)]})
     with PostHogServer(made) as server:
         options = config(server.url, events_time_step=91)
@@ -196,7 +202,7 @@ def test_an_idle_sync_asks_each_project_for_what_is_new_and_for_what_arrived_lat
         assert server.posthog.count("events") == 2
 
 
-def test_history_before_the_first_event_is_skipped_with_few_requests():
+def test_history_before_the_first_event_is_skipped_with_few_requests() -> None:
     made = account_with({project: [event("2026-10-01T00:00:00Z"), event("2026-11-01T00:00:00Z")] for project in (7, 8)})
     with PostHogServer(made) as server:
         output = run("read", config=config(server.url, start_date="2021-11-01T00:00:00Z"), catalog=catalog("events"))
@@ -204,20 +210,22 @@ def test_history_before_the_first_event_is_skipped_with_few_requests():
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_history_is_read_in_full_where_the_server_does_not_know_the_order_that_is_asked_for():
+def test_history_is_read_in_full_where_the_server_does_not_know_the_order_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made = account_with({7: [event(at) for at in (START, START + 200 * DAY, START + 300 * DAY)]})
     with PostHogServer(made) as server:
-        posthog, answer = server.posthog, server.posthog.handle
+        answer = server.posthog.handle
 
-        def handle(method, path, query, headers):
+        def handle(method: str, path: str, query: str, headers: Mapping[str, str]) -> Reply:
             return answer(method, path, query.replace("orderBy=", "unknown="), headers)
 
-        posthog.handle = handle
+        monkeypatch.setattr(server.posthog, "handle", handle)
         output = run("read", config=config(server.url), catalog=catalog("events"))
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_the_order_of_ids_does_not_matter_and_states_only_grow():
+def test_the_order_of_ids_does_not_matter_and_states_only_grow() -> None:
     with PostHogServer(busy()) as server:
         output = run("read", config=config(server.url, events_time_step=3), catalog=catalog("events"))
     for project in ("7", "8"):
@@ -226,7 +234,7 @@ def test_the_order_of_ids_does_not_matter_and_states_only_grow():
         assert len(reached) > 5
 
 
-def test_values_that_json_libraries_disagree_on_come_through_unchanged():
+def test_values_that_json_libraries_disagree_on_come_through_unchanged() -> None:
     odd = {
         "huge": 2**80,
         "negative": -(2**70),
@@ -243,7 +251,7 @@ def test_values_that_json_libraries_disagree_on_come_through_unchanged():
     assert row["properties"] == odd
 
 
-def test_a_server_behind_a_path_and_a_proxy_is_read_in_full():
+def test_a_server_behind_a_path_and_a_proxy_is_read_in_full() -> None:
     made = busy(projects=(7,))
     made.projects[7].persons = [{"id": str(number)} for number in range(2500)]
     with PostHogServer(made, path_prefix="/ph", public_host="https://hidden.example.com") as server:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,7 +27,7 @@ SECRET = "phx_a_key_that_must_not_be_seen"
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[PostHogServer]:
     persons = make_persons(2500, random.Random(1))
     made = account_with({7: [event("2026-11-01T00:00:00Z")]}, persons={7: persons}, keys=[Key(SECRET)])
     with PostHogServer(made) as running:
@@ -34,7 +35,7 @@ def server():
 
 
 @pytest.fixture
-def stranger():
+def stranger() -> Iterator[PostHogServer]:
     with PostHogServer(account_with({7: []}, keys=[Key(SECRET)])) as running:
         yield running
 
@@ -53,35 +54,35 @@ TROUBLES = {
 
 @pytest.mark.parametrize("flags", [[], ["--debug"]], ids=["info", "debug"])
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_the_key_is_in_no_output_of_any_kind(server, trouble, flags):
-    if TROUBLES[trouble]:
-        server.posthog.faults.add(TROUBLES[trouble])
+def test_the_key_is_in_no_output_of_any_kind(server: PostHogServer, trouble: str, flags: list[str]) -> None:
+    if fault := TROUBLES[trouble]:
+        server.posthog.faults.add(fault)
     options = config(server.url, api_key=SECRET)
     for output in (run("check", *flags, config=options), run("read", *flags, config=options, catalog=catalog())):
         assert SECRET not in output.text
 
 
-def test_the_key_is_in_no_output_of_the_command_either(server):
+def test_the_key_is_in_no_output_of_the_command_either(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(stream="events", times=None, **rewrite(lambda body: {"results": [{"a": SECRET}]})))
     output = run_command("read", "--debug", config=config(server.url, api_key=SECRET), catalog=catalog("events"))
     assert output.status == 1
     assert SECRET not in output.text
 
 
-def test_the_key_is_in_no_output_where_the_config_is_refused():
+def test_the_key_is_in_no_output_where_the_config_is_refused() -> None:
     output = run("check", config={"api_key": SECRET, "start_date": SECRET, "num_workers": SECRET})
     assert output.connection[0] == "FAILED"
     assert SECRET not in output.text
 
 
-def test_the_host_that_next_names_is_never_asked(server, stranger):
+def test_the_host_that_next_names_is_never_asked(server: PostHogServer, stranger: PostHogServer) -> None:
     server.posthog.public_host = stranger.url
     output = run("read", config=config(server.url, api_key=SECRET), catalog=catalog("persons"))
     assert len(output.ids("persons")) == 2500
     assert stranger.posthog.requests == []
 
 
-def test_the_key_does_not_cross_a_redirect_to_another_host(server, stranger):
+def test_the_key_does_not_cross_a_redirect_to_another_host(server: PostHogServer, stranger: PostHogServer) -> None:
     away = stranger.url.replace("127.0.0.1", "localhost")
     server.posthog.faults.add(Fault(stream="persons", times=1, **redirect(f"{away}/api/projects/7/persons/")))
     run("read", config=config(server.url, api_key=SECRET), catalog=catalog("persons"))
@@ -102,7 +103,9 @@ def test_the_key_does_not_cross_a_redirect_to_another_host(server, stranger):
         ("http://posthog.internal", False),
     ],
 )
-def test_a_key_that_would_cross_the_internet_in_clear_is_warned_of(base_url, warned, caplog):
+def test_a_key_that_would_cross_the_internet_in_clear_is_warned_of(
+    base_url: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         warn_of_plain_http(base_url, logging.getLogger("airbyte"))
     assert bool(caplog.records) == warned

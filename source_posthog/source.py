@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -36,7 +35,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from source_posthog import clock
 from source_posthog.cautions import warn_of_config, warn_of_future_state
 from source_posthog.check import check_access, list_projects
-from source_posthog.declared import with_defaults
+from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
@@ -46,8 +45,6 @@ from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
 from source_posthog.workers import Output, Workers
-
-MANIFEST = Path(__file__).with_name("manifest.yaml")
 
 
 class SourcePosthog(YamlDeclarativeSource):

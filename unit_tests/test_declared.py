@@ -8,8 +8,7 @@ import pytest
 from airbyte_cdk.models import AirbyteStateMessageSerializer
 
 from source_posthog import SourcePosthog
-from source_posthog.declared import DeclaredWindows, declared_windows
-from source_posthog.source import MANIFEST
+from source_posthog.declared import MANIFEST, DeclaredWindows, declared_windows
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 CONFIG = {"api_key": "phx_of_the_unit_tests", "start_date": "2026-01-01T00:00:00Z", "base_url": "http://posthog"}

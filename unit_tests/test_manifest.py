@@ -1,13 +1,18 @@
 """What each stream asks for, as the manifest says it: path, parameters, pager, primary key."""
 
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from requests_mock.mocker import Mocker
 
 from source_posthog import SourcePosthog
-from source_posthog.source import MANIFEST
+from source_posthog.declared import MANIFEST
 
 CONFIG = {"api_key": "phx_secret_of_the_unit_tests", "start_date": "2026-01-01T00:00:00Z", "base_url": "http://posthog"}
 STREAMS = {
@@ -19,25 +24,30 @@ STREAMS = {
 }
 
 
-def rows(ids, following=None):
+def rows(ids: Iterable[int], following: str | None = None) -> dict[str, Any]:
     return {"count": 9, "next": following, "previous": None, "results": [{"id": number} for number in ids]}
 
 
-def stream(name, **config):
+def stream(name: str, **config: Any) -> AbstractStream:
     return next(one for one in SourcePosthog().streams({**CONFIG, **config}) if one.name == name)
 
 
-def read(name, **config):
+def read(name: str, **config: Any) -> list[Mapping[str, Any]]:
     return [record.data for partition in stream(name, **config).generate_partitions() for record in partition.read()]
 
 
 @pytest.fixture
-def posthog(requests_mock):
+def posthog(requests_mock: Mocker) -> Mocker:
     requests_mock.get("http://posthog/api/projects", json=rows([7]))
     return requests_mock
 
 
-def test_there_are_seven_streams_with_the_primary_key_id():
+def last(posthog: Mocker) -> Any:
+    """The newest request, as requests_mock has seen it."""
+    return posthog.last_request
+
+
+def test_there_are_seven_streams_with_the_primary_key_id() -> None:
     streams = {one.name: one.as_airbyte_stream() for one in SourcePosthog().streams(CONFIG)}
     assert list(streams) == [
         "projects",
@@ -51,7 +61,7 @@ def test_there_are_seven_streams_with_the_primary_key_id():
     assert all(one.source_defined_primary_key == [["id"]] for one in streams.values())
 
 
-def test_only_events_are_incremental_and_by_their_timestamp():
+def test_only_events_are_incremental_and_by_their_timestamp() -> None:
     for one in (one.as_airbyte_stream() for one in SourcePosthog().streams(CONFIG)):
         modes = [mode.value for mode in one.supported_sync_modes]
         assert modes == (["full_refresh", "incremental"] if one.name == "events" else ["full_refresh"])
@@ -59,39 +69,41 @@ def test_only_events_are_incremental_and_by_their_timestamp():
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_asks_each_project_for_its_list(posthog, name):
+def test_a_stream_asks_each_project_for_its_list(posthog: Mocker, name: str) -> None:
     posthog.get(f"http://posthog/api/projects/7/{name}", json=rows([1, 2]))
     assert read(name) == [{"id": 1, "project_id": 7}, {"id": 2, "project_id": 7}]
-    assert posthog.last_request.qs == STREAMS[name]
-    assert posthog.last_request.headers["Authorization"] == f"Bearer {CONFIG['api_key']}"
+    assert last(posthog).qs == STREAMS[name]
+    assert last(posthog).headers["Authorization"] == f"Bearer {CONFIG['api_key']}"
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_follows_the_offset_of_next_and_not_its_host(posthog, name):
+def test_a_stream_follows_the_offset_of_next_and_not_its_host(posthog: Mocker, name: str) -> None:
     following = f"https://elsewhere.example.com/x/{name}/?limit=5&offset=5"
     posthog.get(f"http://posthog/api/projects/7/{name}", [{"json": rows([1], following)}, {"json": rows([2])}])
     assert [row["id"] for row in read(name)] == [1, 2]
-    assert posthog.last_request.qs["offset"] == ["5"]
+    assert last(posthog).qs["offset"] == ["5"]
     assert {request.hostname for request in posthog.request_history} == {"posthog"}
 
 
-def test_projects_are_listed_in_pages(posthog):
+def test_projects_are_listed_in_pages(posthog: Mocker) -> None:
     assert read("projects") == [{"id": 7}]
-    assert posthog.last_request.qs == {"limit": ["100"]}
+    assert last(posthog).qs == {"limit": ["100"]}
 
 
-def test_projects_are_fetched_one_by_one_where_project_ids_are_given(requests_mock):
+def test_projects_are_fetched_one_by_one_where_project_ids_are_given(requests_mock: Mocker) -> None:
     for number in (7, 8):
         requests_mock.get(f"http://posthog/api/projects/{number}/", json={"id": number, "name": "one"})
     assert [row["id"] for row in read("projects", project_ids=[7, 8])] == [7, 8]
 
 
-def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_window(posthog, monkeypatch):
+def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_window(
+    posthog: Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("source_posthog.clock.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
     posthog.get("http://posthog/api/projects/7/events/", json={"next": None, "results": []})
     partition = next(iter(stream("events", events_time_step=10).generate_partitions()))
     assert list(partition.read()) == []
-    assert posthog.last_request.qs == {
+    assert last(posthog).qs == {
         "limit": ["1000"],
         "include_person": ["true"],
         "after": ["2025-12-31t23:59:59.999999z"],
@@ -100,16 +112,16 @@ def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_windo
 
 
 @pytest.mark.parametrize("base_url", ["http://posthog/", "http://posthog//", "http://posthog"])
-def test_slashes_at_the_end_of_base_url_make_no_difference(posthog, base_url):
+def test_slashes_at_the_end_of_base_url_make_no_difference(posthog: Mocker, base_url: str) -> None:
     assert [row["id"] for row in read("projects", base_url=base_url)] == [7]
 
 
-def test_base_url_can_have_a_path(requests_mock):
+def test_base_url_can_have_a_path(requests_mock: Mocker) -> None:
     requests_mock.get("http://host/ph/api/projects", json=rows([7]))
     assert [row["id"] for row in read("projects", base_url="http://host/ph/")] == [7]
 
 
-def test_base_url_is_the_us_cloud_where_none_is_given(requests_mock):
+def test_base_url_is_the_us_cloud_where_none_is_given(requests_mock: Mocker) -> None:
     requests_mock.get("https://app.posthog.com/api/projects", json=rows([7]))
     config = {key: value for key, value in CONFIG.items() if key != "base_url"}
     projects = next(one for one in SourcePosthog().streams(config) if one.name == "projects")
@@ -117,8 +129,10 @@ def test_base_url_is_the_us_cloud_where_none_is_given(requests_mock):
 
 
 @pytest.mark.parametrize(("workers", "used"), [(None, 10), (1, 2), (2, 2), (40, 40)])
-def test_num_workers_sets_the_concurrency_but_one_worker_alone_would_stop_the_engine(workers, used, monkeypatch):
-    created = {}
+def test_num_workers_sets_the_concurrency_but_one_worker_alone_would_stop_the_engine(
+    workers: int | None, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: dict[str, Any] = {}
     monkeypatch.setattr(
         "airbyte_cdk.sources.declarative.concurrent_declarative_source.ConcurrentSource.create",
         lambda **options: created.update(options),
@@ -127,14 +141,14 @@ def test_num_workers_sets_the_concurrency_but_one_worker_alone_would_stop_the_en
     assert created["num_workers"] == used
 
 
-def test_every_option_of_the_spec_is_explained_and_in_order():
-    properties = SourcePosthog().spec(None).connectionSpecification["properties"]
+def test_every_option_of_the_spec_is_explained_and_in_order() -> None:
+    properties = SourcePosthog().spec(logging.getLogger("airbyte")).connectionSpecification["properties"]
     assert [one["order"] for one in properties.values()] == list(range(len(properties)))
     assert all(one["title"] and one["description"] for one in properties.values())
     assert properties["api_key"]["airbyte_secret"] is True
 
 
-def test_the_request_budget_is_below_the_throttles_of_the_cloud_and_for_the_cloud_only():
+def test_the_request_budget_is_below_the_throttles_of_the_cloud_and_for_the_cloud_only() -> None:
     budget = yaml.safe_load(Path(MANIFEST).read_text())["api_budget"]
     limits = [{rate["interval"]: rate["limit"] for rate in policy["rates"]} for policy in budget["policies"]]
     assert [limit["PT1M"] < most for limit, most in zip(limits, (240, 240, 240, 480), strict=True)] == [True] * 4

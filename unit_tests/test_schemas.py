@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.connector import catalog, config, run
+from source_posthog.declared import MANIFEST
 from source_posthog.events.instants import instant
-from source_posthog.source import MANIFEST
 
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in MANIFEST.with_name("schemas").glob("*.json")}
 
@@ -185,7 +185,7 @@ def records(posthog: dict[str, Any], stream: str, rows: list[dict[str, Any]]) ->
 
 
 @pytest.mark.parametrize("stream", FIELDS)
-def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog, stream):
+def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog: dict[str, Any], stream: str) -> None:
     rows = odd_rows(FIELDS[stream])
     got = records(posthog, stream, rows)
     assert len(got) == len(rows)
@@ -199,7 +199,7 @@ def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog, stream):
 
 
 @pytest.mark.parametrize("stream", FIELDS)
-def test_the_schema_and_the_known_fields_are_the_same(stream):
+def test_the_schema_and_the_known_fields_are_the_same(stream: str) -> None:
     added = {"id"} | ({"timestamp"} if stream == "events" else set()) | {"project_id"}
     assert set(SCHEMAS[stream]["properties"]) == names(FIELDS[stream]) | added
 
@@ -214,7 +214,7 @@ def test_the_schema_and_the_known_fields_are_the_same(stream):
         for name in listed.split()
     ],
 )
-def test_the_fields_within_a_field_are_known_too(stream, field, nested):
+def test_the_fields_within_a_field_are_known_too(stream: str, field: str, nested: dict[str, str]) -> None:
     schema = SCHEMAS[stream]["properties"][field]
     assert set(schema.get("items", schema)["properties"]) == names(nested)
 
@@ -230,5 +230,5 @@ def test_the_fields_within_a_field_are_known_too(stream, field, nested):
     ],
     ids=["text", "a time that is none", "a time that is a number", "inside a field", "no id"],
 )
-def test_a_schema_refuses_what_is_of_another_kind(stream, row):
+def test_a_schema_refuses_what_is_of_another_kind(stream: str, row: dict[str, Any]) -> None:
     assert not strict(SCHEMAS[stream]).is_valid(row)

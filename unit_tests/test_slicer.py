@@ -3,6 +3,7 @@
 import random
 from datetime import datetime, timedelta, timezone
 from itertools import islice
+from typing import Any
 
 import pytest
 from airbyte_cdk.sources.types import Record, StreamSlice
@@ -16,25 +17,25 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock_of_ours, "now", lambda: NOW)
 
 
-def slicer(state=None, **config):
+def slicer(state: dict[str, Any] | None = None, **config: Any) -> EventsCartesianProductStreamSlicer:
     made = EventsCartesianProductStreamSlicer(config=config)
     made.set_initial_state(state or {})
     return made
 
 
-def spans(made, project):
+def spans(made: EventsCartesianProductStreamSlicer, project: str) -> list[tuple[str, str]]:
     return [(s["start_time"], s["end_time"]) for s in made.stream_slices() if s["project_id"] == project]
 
 
-def event(timestamp):
+def event(timestamp: str) -> dict[str, Any]:
     return {"id": "e", "timestamp": timestamp}
 
 
-def test_without_arguments_it_slices_the_projects_named_in_its_state():
+def test_without_arguments_it_slices_the_projects_named_in_its_state() -> None:
     made = EventsCartesianProductStreamSlicer()
     made.set_initial_state({"p": {"timestamp": "2021-01-01T00:00:00.000000Z"}})
     windows = list(made.stream_slices())
@@ -43,7 +44,7 @@ def test_without_arguments_it_slices_the_projects_named_in_its_state():
     assert instant(windows[-1]["end_time"]) == NOW
 
 
-def test_windows_meet_without_gap_or_overlap_from_the_state_to_now():
+def test_windows_meet_without_gap_or_overlap_from_the_state_to_now() -> None:
     windows = spans(slicer({"1": {"timestamp": "2026-01-01T00:00:00Z"}}, events_lookback_hours=0), "1")
     assert windows == [
         ("2026-01-01T00:00:00.000000Z", "2026-01-31T00:00:00.000000Z"),
@@ -62,43 +63,45 @@ def test_windows_meet_without_gap_or_overlap_from_the_state_to_now():
     ],
     ids=["lookback", "zone and fraction", "zone without colon", "not before start_date", "pre-0.1.8"],
 )
-def test_a_project_begins_some_hours_before_its_state_but_not_before_start_date(state, start):
+def test_a_project_begins_some_hours_before_its_state_but_not_before_start_date(
+    state: dict[str, Any], start: str
+) -> None:
     made = slicer(state, start_date="2026-02-01T00:00:00Z", events_lookback_hours=2)
     assert spans(made, "1")[0][0] == start
 
 
 @pytest.mark.parametrize("days", [1, 30, 91])
-def test_no_window_is_longer_than_the_time_step(days):
+def test_no_window_is_longer_than_the_time_step(days: int) -> None:
     windows = spans(slicer({"1": {"timestamp": "2025-01-01T00:00:00Z"}}, events_time_step=days), "1")
     assert all(instant(end) - instant(start) <= timedelta(days=days) for start, end in windows)
     assert [end for _, end in windows[:-1]] == [start for start, _ in windows[1:]]
 
 
-def test_windows_take_turns_over_the_projects():
+def test_windows_take_turns_over_the_projects() -> None:
     made = slicer({p: {"timestamp": "2026-01-01T00:00:00Z"} for p in ("1", "2", "3")}, events_time_step=1)
     assert [s["project_id"] for s in islice(made.stream_slices(), 6)] == ["1", "2", "3", "1", "2", "3"]
 
 
-def test_a_state_or_start_date_in_the_future_gives_no_window():
+def test_a_state_or_start_date_in_the_future_gives_no_window() -> None:
     assert list(slicer({"1": {"timestamp": "2031-01-01T00:00:00Z"}}).stream_slices()) == []
     assert spans(slicer({"1": {}}, start_date="2031-01-01T00:00:00Z"), "1") == []
 
 
-def test_a_closed_window_moves_the_state_to_its_newest_record():
+def test_a_closed_window_moves_the_state_to_its_newest_record() -> None:
     made = slicer({"1": {"timestamp": "2026-02-20T00:00:00Z"}})
     (window,) = made.stream_slices()
     made.close_slice(window, event("2026-02-25T00:00:00.000001+00:00"))
     assert made.get_stream_state() == {"1": {"timestamp": "2026-02-25T00:00:00.000001+00:00"}}
 
 
-def test_the_state_never_moves_back_whatever_the_form_of_the_timestamps():
+def test_the_state_never_moves_back_whatever_the_form_of_the_timestamps() -> None:
     made = slicer({"1": {"timestamp": "2026-02-25T00:00:00+00:00"}})
     (window,) = made.stream_slices()
     made.close_slice(window, event("2026-02-25T01:00:00.5+02:00"))
     assert made.get_stream_state() == {"1": {"timestamp": "2026-02-25T00:00:00+00:00"}}
 
 
-def test_the_state_waits_for_the_oldest_open_window():
+def test_the_state_waits_for_the_oldest_open_window() -> None:
     made = slicer({"1": {"timestamp": "2026-01-01T00:00:00Z"}}, events_time_step=10, events_lookback_hours=0)
     windows = list(made.stream_slices())
     for index in (2, 1, 4, 3):
@@ -109,7 +112,7 @@ def test_the_state_waits_for_the_oldest_open_window():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_in_any_order_of_closing_the_state_covers_only_closed_windows(seed):
+def test_in_any_order_of_closing_the_state_covers_only_closed_windows(seed: int) -> None:
     made = slicer({"1": {"timestamp": "2026-01-01T00:00:00Z"}}, events_time_step=5, events_lookback_hours=0)
     windows = list(made.stream_slices())
     order = list(range(len(windows)))
@@ -123,7 +126,7 @@ def test_in_any_order_of_closing_the_state_covers_only_closed_windows(seed):
         assert all(reached <= start for start in unread)
 
 
-def test_projects_do_not_hold_back_each_other():
+def test_projects_do_not_hold_back_each_other() -> None:
     made = slicer({p: {"timestamp": "2026-02-20T00:00:00Z"} for p in ("1", "2")})
     first, second = made.stream_slices()
     made.close_slice(second, event("2026-02-28T00:00:00Z"))
@@ -132,7 +135,7 @@ def test_projects_do_not_hold_back_each_other():
     assert first["project_id"] == "1"
 
 
-def test_an_empty_window_moves_the_state_to_its_end_only_when_that_is_long_past():
+def test_an_empty_window_moves_the_state_to_its_end_only_when_that_is_long_past() -> None:
     made = slicer({"1": {"timestamp": "2026-02-27T00:00:00Z"}}, events_time_step=1, events_lookback_hours=0)
     one, two, three = made.stream_slices()
     made.close_slice(one, None)
@@ -142,7 +145,7 @@ def test_an_empty_window_moves_the_state_to_its_end_only_when_that_is_long_past(
     assert made.get_stream_state()["1"] == {"timestamp": "2026-02-28T00:00:00.000000Z"}
 
 
-def test_a_state_from_before_0_1_8_stands_for_every_project_without_its_own_and_is_kept():
+def test_a_state_from_before_0_1_8_stands_for_every_project_without_its_own_and_is_kept() -> None:
     made = slicer({"timestamp": "2026-02-20T00:00:00Z", "1": {"timestamp": "2026-02-27T00:00:00Z"}})
     window = StreamSlice(
         partition={"project_id": 2},
@@ -167,12 +170,12 @@ def test_a_state_from_before_0_1_8_stands_for_every_project_without_its_own_and_
         {"7": "2026-01-01T00:00:00Z"},
     ],
 )
-def test_a_state_that_is_no_date_is_refused_with_a_sentence(state):
+def test_a_state_that_is_no_date_is_refused_with_a_sentence(state: dict[str, Any]) -> None:
     with pytest.raises(AirbyteTracedException, match=r"The state (of project 7|for all projects) in stream events"):
         slicer(state)
 
 
-def test_records_are_compared_as_instants_and_never_filtered():
+def test_records_are_compared_as_instants_and_never_filtered() -> None:
     made = slicer()
     assert made.is_greater_than_or_equal(event("2026-01-01T00:00:00+00:00"), event("2026-01-01T01:00:00.0+01:00"))
     assert not made.is_greater_than_or_equal(event("2026-01-01T00:00:00Z"), event("2026-01-01T00:00:00.000001Z"))

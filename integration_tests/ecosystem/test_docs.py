@@ -69,36 +69,36 @@ def succeeds(line: list[str], folder: Path) -> str:
 
 
 @pytest.mark.parametrize("block", blocks("sh"))
-def test_the_commands_of_the_documents_run(block, folder):
+def test_the_commands_of_the_documents_run(block: str, folder: Path) -> None:
     runs = [command for command in commands(block) if not is_elsewhere(command)]
     if runs:
         succeeds(["bash", "-euo", "pipefail", "-c", "\n".join(runs)], folder)
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_the_python_of_the_documents_runs(block, folder):
+def test_the_python_of_the_documents_runs(block: str, folder: Path) -> None:
     succeeds([sys.executable, "-c", block], folder)
 
 
 @pytest.mark.parametrize("block", blocks("json"))
-def test_the_json_of_the_documents_is_json(block):
+def test_the_json_of_the_documents_is_json(block: str) -> None:
     assert json.loads(block)
 
 
-def test_make_knows_its_commands_in_the_documents():
+def test_make_knows_its_commands_in_the_documents() -> None:
     named = {command for block in blocks("sh") for command in commands(block.values[0]) if command.startswith("make")}
     named |= {f"make {name}" for path in DOCUMENTS for name in re.findall(r"`make (\w+)`", path.read_text())}
     for command in named:
         succeeds([*command.split(), "--dry-run"], ROOT)
 
 
-def test_nothing_is_listed_as_run_elsewhere_that_no_document_has():
+def test_nothing_is_listed_as_run_elsewhere_that_no_document_has() -> None:
     given = [command for block in blocks("sh") for command in commands(block.values[0])]
     assert all(any(one in (command, command.split()[0]) for command in given) for one in ELSEWHERE)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_the_links_within_the_checkout_lead_somewhere(path):
+def test_the_links_within_the_checkout_lead_somewhere(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / link).exists(), link
 
@@ -153,11 +153,11 @@ def pattern(quote: str) -> str:
 
 
 @pytest.mark.parametrize("quote", quotes())
-def test_every_sentence_of_the_troubleshooting_index_is_one_of_the_connector(quote):
+def test_every_sentence_of_the_troubleshooting_index_is_one_of_the_connector(quote: str) -> None:
     sentences = [*sentences_of_the_manifest(), *(text for tree in trees() for text in texts_of(tree))]
     assert any(re.search(pattern(quote), one) for one in sentences)
 
 
 @pytest.mark.parametrize("shown", [*sentences_of_the_manifest(), *sentences_of_the_code()])
-def test_every_sentence_that_a_user_can_see_is_in_the_troubleshooting_index(shown):
+def test_every_sentence_that_a_user_can_see_is_in_the_troubleshooting_index(shown: str) -> None:
     assert any(re.search(pattern(quote), shown) for quote in quotes())

@@ -26,7 +26,7 @@ SOURCES = ("main.py", "pyproject.toml", "README.md", "LICENSE", "metadata.yaml",
 
 # Nobody, who may read everything, since Python can be in root's own folder, but write only where everybody may.
 READ_ONLY = "-all,+dac_read_search"
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
+NOBODY: tuple[str, ...] = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs")
 NOBODY += tuple(f"--{kind}={READ_ONLY}" for kind in ("bounding-set", "inh-caps", "ambient-caps"))
 
 
@@ -65,7 +65,7 @@ ENVIRONMENTS = (libraries,)
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory) -> Image:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     folder = tmp_path_factory.mktemp("image")
     checkout, root, work = (folder / name for name in ("checkout", "root", "work"))
     code = root / "airbyte" / "integration_code"
@@ -90,12 +90,12 @@ def _nobody() -> tuple[str, ...]:
     return NOBODY if os.geteuid() == 0 and tried else ()
 
 
-def test_the_installed_package_finds_all_that_it_needs(image):
+def test_the_installed_package_finds_all_that_it_needs(image: Image) -> None:
     done = subprocess.run([str(image.python), "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_image_runs_every_command_from_a_folder_that_it_cannot_write_to(image):
+def test_the_image_runs_every_command_from_a_folder_that_it_cannot_write_to(image: Image) -> None:
     account = demo_account()
     with PostHogServer(account) as server:
         options = config(server.url)
@@ -111,5 +111,5 @@ def test_the_image_runs_every_command_from_a_folder_that_it_cannot_write_to(imag
     assert [path for path in image.root.rglob("*") if path.suffix != ".py" and path.is_file()] == []
 
 
-def test_the_image_says_what_is_wrong_and_exits_with_1(image):
+def test_the_image_says_what_is_wrong_and_exits_with_1(image: Image) -> None:
     assert image.run("read", config={}, catalog=catalog()).status == 1

@@ -49,7 +49,7 @@ def expected_ids(account: Account) -> dict[str, list[Any]]:
     return {stream: sorted(id for _, id in keys) for stream, keys in expected_keys(account).items()}
 
 
-def test_two_syncs_that_merge_leave_every_row_once_with_its_nested_values_and_times(tmp_path):
+def test_two_syncs_that_merge_leave_every_row_once_with_its_nested_values_and_times(tmp_path: Path) -> None:
     run(tmp_path, "-m", "integration_tests.ecosystem.pyairbyte_syncs", str(CONNECTOR))
     syncs = json.loads((tmp_path / "syncs.json").read_text())
     account = small_account()
@@ -65,7 +65,7 @@ def test_two_syncs_that_merge_leave_every_row_once_with_its_nested_values_and_ti
     assert {one.id: rows[one.id]["properties"] for one in events} == {one.id: one.properties for one in events}
 
 
-def test_the_example_prints_the_answer_of_a_query(tmp_path):
+def test_the_example_prints_the_answer_of_a_query(tmp_path: Path) -> None:
     printed = run(tmp_path, "-m", "integration_tests.examples.posthog_to_duckdb")
     counts = Counter(one.event for project in demo_account().projects.values() for one in project.events)
     top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]

@@ -19,7 +19,7 @@ CONFIG, INVALID_CONFIG = ("'config' Test Scenario", "'invalid_config' Test Scena
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A copy of what the standard tests read, with their reports; the source itself is installed."""
     folder = tmp_path / "source-posthog"
     samples = folder / "integration_tests" / "sample_files"
@@ -29,7 +29,7 @@ def folder(tmp_path) -> Path:
     return folder
 
 
-def test_all_standard_tests_pass_and_warnings_about_the_catalog_are_errors(folder):
+def test_all_standard_tests_pass_and_warnings_about_the_catalog_are_errors(folder: Path) -> None:
     with PostHogServer(demo_account()) as server:
         for path in folder.glob("integration_tests/sample_files/*config.json"):
             path.write_text(json.dumps({**json.loads(path.read_text()), "base_url": server.url}))
@@ -39,7 +39,8 @@ def test_all_standard_tests_pass_and_warnings_about_the_catalog_are_errors(folde
             line += ["--pytest-arg", argument]
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    passed, skipped = set(), set()
+    passed: set[str] = set()
+    skipped: set[str] = set()
     for case in ElementTree.parse(folder / "build" / "test-results" / "standard-tests-junit.xml").iter("testcase"):
         (skipped if case.find("skipped") is not None else passed).add(case.attrib["name"])
     assert passed == {

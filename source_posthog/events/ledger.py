@@ -38,7 +38,7 @@ class Track:
     Attributes:
         settled: an empty range moves the state only up to here, since events may still be on their way after it.
         since: where the range that the state covers begins once this track has moved it; None leaves it as it is.
-        arrived: when this sync began, where all that the state covers is read in it; None leaves it as it is.
+        arrived: at least so late, once this track has moved the state, began the last sync that looked for late events.
         read_to: all of [start, read_to) is emitted.
         mark: how far that moves the state.
         spans: by their starts, what is emitted above `read_to`.
@@ -180,9 +180,14 @@ class Ledger:
         """[start, end) of `project` is going to be read; the state moves as it is covered. The rest as in `Track`."""
         self._tracks[project] = Track(start, end, settled, since, arrived)
 
-    def plan_late(self, project: str, start: datetime, end: datetime, present: datetime) -> None:
-        """What arrived late in [start, end) is going to be read; `arrived` becomes `present` when that is whole."""
-        self._late[project] = Track(start, end, settled=start, arrived=present)
+    def plan_late(
+        self, project: str, start: datetime, end: datetime, present: datetime, since: datetime | None = None
+    ) -> None:
+        """What arrived late in [start, end) is going to be read; `arrived` becomes `present` when that is whole.
+
+        `since` as in `Track`: what is not looked at is not covered any more as of then.
+        """
+        self._late[project] = Track(start, end, settled=start, since=since, arrived=present)
 
     def plan_backfill(self, project: str, start: datetime, end: datetime) -> None:
         """[start, end), before what the state covers, is going to be read from its end downwards; `since` follows."""
@@ -212,7 +217,7 @@ class Ledger:
         if track.mark and moves:
             entry = {**entry, self._key: track.mark[1]}
             if track.arrived:
-                entry["arrived"] = iso(track.arrived)
+                entry["arrived"] = iso(max(track.arrived, self.arrived(project) or track.arrived))
         if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
             entry = {**entry, "since": iso(track.since)}
         if entry == self._state.get(project, {}):
@@ -228,8 +233,9 @@ class Ledger:
         track.cover(start, end, None, 0)
         if track.read_to < track.end:
             return False
+        since = {"since": iso(track.since)} if track.since else {}
         entry = self._state.get(project) or {self._key: self.timestamp(project)}
-        self._state[project] = {**entry, "arrived": iso(track.arrived)}
+        self._state[project] = {**entry, **since, "arrived": iso(track.arrived)}
         return True
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:

@@ -170,20 +170,23 @@ class _Reader:
             fresh = list({row["id"]: row for row in page.rows if row["id"] not in edge}.values())
             rows += len(fresh)
             reached = lowest if page.complete else instants[-1] + MICROSECOND
-            yield Batch(
-                fresh, reached, before, page.rows[0]["timestamp"] if instants and instants[0] >= reached else None
-            )
+            newest = page.rows[0]["timestamp"] if instants and instants[0] >= reached else None
+            tied = {row["id"] for row, at in zip(page.rows, instants, strict=True) if at == instants[-1]}
+            oldest = page.rows[-1]["timestamp"] if instants else None
+            is_complete = page.complete
+            del page  # pages are most of the memory: whoever emits the batch lets go of it row by row
+            yield Batch(fresh, reached, before, newest)
+            del fresh
             length = before - reached
-            if page.complete:
+            if is_complete:
                 before, edge = reached, set()
                 continue
-            tied = {row["id"] for row, at in zip(page.rows, instants, strict=True) if at == instants[-1]}
             edge = tied if before > reached else edge | tied
             before = reached
-            self.page_rows = max(self.page_rows, len(page.rows))
+            self.page_rows = max(self.page_rows, len(instants))
             if instants[0] == instants[-1]:
                 rows += yield from self._ties(instants[-1], edge)
-                yield Batch([], instants[-1], before, page.rows[-1]["timestamp"])
+                yield Batch([], instants[-1], before, oldest)
                 before, edge = instants[-1], set()
             pages = rows / self.page_rows
             if self.in_parts and self._is_dense(pages, (before - start) / max(length, MICROSECOND), in_hand):

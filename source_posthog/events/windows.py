@@ -83,26 +83,28 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
         start = max(start, since)
         ledger.plan_backfill(project, plan.start, since)
         backfill = reversed(list(_windows(plan.start, since, plan.step)))
-    late, looked_from = _late_windows(ledger, project, plan, start, timestamp, max(plan.start, since or plan.start))
+    looked_from = _late_start(plan, start, timestamp, max(plan.start, since or plan.start))
     is_new = timestamp is None or plan.start > timestamp
     # Where start_date cuts off what is looked for before the timestamp, late events before it are not covered.
     begins = plan.start if is_new or since is None or since <= plan.start == looked_from else None
-    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, plan.present if is_new else None)
+    late: list[Window] = []
+    if timestamp is not None and plan.late and looked_from < (end := min(timestamp, plan.end)):
+        known = ledger.arrived(project) or timestamp
+        # Where the end cuts something off, late events there are not looked for, so that `arrived` stays.
+        ledger.plan_late(project, looked_from, end, plan.present if end == timestamp else known, begins)
+        late = [Window(looked_from, end, max(known, EARLIEST) - plan.lookback)]
+        arrived: datetime | None = None if ledger.arrived(project) else timestamp
+    else:  # all that the state covers then is read in this sync, unless nobody looks for late events
+        arrived = plan.present if is_new or plan.late else None
+    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, arrived)
     return chain(late, _windows(start, plan.end, plan.step), backfill)
 
 
-def _late_windows(
-    ledger: Ledger, project: str, plan: Plan, start: datetime, timestamp: datetime | None, least: datetime
-) -> tuple[list[Window], datetime]:
-    """The window of what arrived since the last sync, if any; also, from where on late events are looked for."""
+def _late_start(plan: Plan, start: datetime, timestamp: datetime | None, least: datetime) -> datetime:
+    """From where on late events are looked for; `start` where nowhere before it."""
     if timestamp is None or not plan.late:
-        return [], start
-    begin, end = max(least, max(timestamp, EARLIEST) - plan.late), min(timestamp, plan.end)
-    if begin >= end:
-        return [], start
-    arrived = ledger.arrived(project) or timestamp
-    ledger.plan_late(project, begin, end, plan.present)
-    return [Window(begin, end, max(arrived, EARLIEST) - plan.lookback)], begin
+        return start
+    return min(start, max(least, max(timestamp, EARLIEST) - plan.late))
 
 
 def _windows(start: datetime, end: datetime, step: timedelta) -> Iterator[Window]:

@@ -206,6 +206,13 @@ def test_the_entry_for_all_projects_stays_and_gets_no_since() -> None:
     assert made.projects == ["7"]
 
 
+def test_a_ledger_knows_whether_an_entry_does_not_say_since_when_it_covers() -> None:
+    made = ledger({"7": entry(START, START), "8": entry(START, START)})
+    assert (made.has_entry_without_since, made.entries) == (False, 3)
+    assert ledger({"7": entry(START, START), "8": entry(START)}).has_entry_without_since
+    assert not ledger({"timestamp": text(START), "7": {}}).has_entry_without_since
+
+
 def test_further_keys_of_an_entry_are_kept() -> None:
     made = ledger({"7": {"timestamp": text(START), "another": "x"}})
     made.cover("7", START, START + DAY, None)
@@ -281,6 +288,7 @@ BAD = {
     "of project 7": {"7": {"timestamp": "2026-01-01"}},
     "of project 8": {"7": {"timestamp": None}, "8": {"timestamp": 5}},
     "of project 9": {"9": {"timestamp": "2026-01-01T00:00:00Z", "since": "x"}},
+    "of project 12": {"12": {"timestamp": "2026-01-01T00:00:00Z", "arrived": "x"}},
     "of project 10": {"10": "2026-01-01T00:00:00Z"},
     "of project 11": {"11": None},
 }
@@ -299,3 +307,10 @@ def test_the_most_rows_ahead_are_those_that_no_state_covers() -> None:
     later = END - SECOND, END
     assert made.may_read_on("7", *later, 51)
     assert not made.may_read_on("7", *later, 50)
+
+
+def test_it_counts_entries_and_knows_those_that_do_not_say_since_when_they_cover() -> None:
+    made = ledger({"7": entry(START, START), "timestamp": iso(START)})
+    assert (made.entries, made.has_entry_without_since) == (3, False)
+    made = ledger({"7": entry(START, START), "8": {"timestamp": iso(START)}, "9": {}})
+    assert (made.entries, made.has_entry_without_since) == (4, True)

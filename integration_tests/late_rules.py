@@ -1,0 +1,57 @@
+"""The rules of the core about events that arrive late, as `rules.py` has the others."""
+
+from integration_tests.rules import LEDGER, READING, WINDOWS, Rule
+
+LATE_RULES = [
+    Rule("a late window counts when it is whole", LEDGER, "if track.read_to < track.end:", "if False:"),
+    Rule("then the arrival of this sync is written", LEDGER, '**since, "arrived": iso(track.arrived)}', "**since}"),
+    Rule("and since moves with it", LEDGER, '{"since": iso(track.since)} if track.since else {}', "{}"),
+    Rule(
+        "a further arrival takes none back",
+        LEDGER,
+        "max(track.arrived, self.arrived(project) or",
+        "min(track.arrived, self.arrived(project) or",
+    ),
+    Rule(
+        "what arrived within the margin is asked for again",
+        WINDOWS,
+        "max(known, EARLIEST) - plan.lookback",
+        "max(known, EARLIEST)",
+    ),
+    Rule(
+        "the late window ends at the timestamp",
+        WINDOWS,
+        "Window(looked_from, end,",
+        "Window(looked_from, end - SETTLING,",
+    ),
+    Rule("it does not reach into the backfill", WINDOWS, "max(plan.start, since or plan.start))", "plan.start)"),
+    Rule("it does not reach before start_date", WINDOWS, "max(plan.start, since or plan.start))", "EARLIEST)"),
+    Rule(
+        "the horizon is counted from the timestamp",
+        WINDOWS,
+        "max(timestamp, EARLIEST) - plan.late",
+        "max(plan.present, EARLIEST) - plan.late",
+    ),
+    Rule(
+        "an end that cuts it off leaves arrived", WINDOWS, "plan.present if end == timestamp else known", "plan.present"
+    ),
+    Rule(
+        "an older entry says when it moves from when on",
+        WINDOWS,
+        "None if ledger.arrived(project) else timestamp",
+        "None",
+    ),
+    Rule("a new entry says when its sync began", WINDOWS, "plan.present if is_new or plan.late else None", "None"),
+    Rule(
+        "what lies after the state is read anyway",
+        WINDOWS,
+        "begin = timestamp if self.late else",
+        "begin = self.end if self.late else",
+    ),
+    Rule(
+        "ties are asked for with their arrival",
+        READING,
+        "query = replace(self.query, start=at, end=at + MICROSECOND, suffix=suffix)",
+        "query = Query(self.query.project_id, at, at + MICROSECOND, suffix)",
+    ),
+]

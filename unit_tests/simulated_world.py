@@ -1,0 +1,171 @@
+"""An account, its server and its clock, for the simulated syncs of `simulation.py`."""
+
+import random
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from integration_tests.posthog_server import Event
+from source_posthog.events.instants import instant
+from source_posthog.events.reading import Page, Query, TooSlow
+from unit_tests.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text, us
+
+# Two transports: the embedded server's events list, and one of tiny pages, whose proof is always right.
+LIST_CAPS, TINY_CAPS = (100, 117), (2, 3, 5, 8)
+
+# How late an event arrives, at the most: within seconds, and up to days beyond any horizon.
+DELAYS = (SECOND, HOUR, DAY, 5 * DAY, 30 * DAY, 45 * DAY)
+
+
+class Killed(Exception):
+    """The process is stopped here."""
+
+
+class Unreachable(Exception):
+    """A question that failed in whatever other way."""
+
+
+@dataclass
+class Happening:
+    """An event of the account: when it happened, when PostHog processed it, and as of when it can be read."""
+
+    id: str
+    at: datetime
+    arrived: datetime
+    visible: datetime
+
+
+@dataclass
+class World:
+    """An account, its server and its clock.
+
+    Attributes:
+        events: per project, oldest first.
+        emitted: per project, the ids of all events that were emitted by any sync.
+        now: the true time, which is the server's.
+        lookback: the margin by arrival; also the most that an event stays invisible after it arrived.
+        kill_in: so many steps until the process is killed; None for never.
+    """
+
+    rng: random.Random
+    events: dict[str, list[Happening]] = field(default_factory=dict)
+    emitted: dict[str, set[str]] = field(default_factory=dict)
+    now: datetime = START
+    lookback: timedelta = HOUR
+    cap: int = 3
+    is_list: bool = False
+    longest: timedelta | None = None
+    skips_history: bool = False
+    trouble: float = 0.0
+    arrivals: float = 0.0
+    kill_in: int | None = None
+    made: int = 0
+
+    def step(self) -> None:
+        """Something was sent or emitted."""
+        if self.kill_in is not None:
+            self.kill_in -= 1
+            if self.kill_in < 0:
+                raise Killed
+
+    def add(self, project: str, at: datetime, arrived: datetime, lag: timedelta) -> None:
+        self.made += 1
+        digits = f"{self.rng.getrandbits(64):016x}{self.made:016x}"
+        one = Happening(digits[::-1], at, arrived, arrived + lag)
+        insort(self.events[project], one, key=lambda other: other.at)
+
+    def arrive(self, project: str) -> None:
+        """An event arrives about now, however late; now and then one with a timestamp of the future."""
+        rng = self.rng
+        lag = self.lag()
+        arrived = self.now + rng.choice((-lag, 0 * US, HOUR * rng.random()))  # just visible; just arrived; soon to come
+        delay = rng.random() * rng.choice(DELAYS)
+        self.add(project, arrived - delay if rng.random() < 0.95 else arrived + delay / 9, arrived, lag)
+
+    def lag(self) -> timedelta:
+        return self.rng.choice((0.0, 0.0, 1.0, self.rng.random())) * self.lookback
+
+    def ask(self, query: Query) -> Page:
+        self.step()
+        rng = self.rng
+        self.now += rng.choice((US, SECOND, MINUTE))
+        if rng.random() < self.arrivals:
+            self.arrive(str(query.project_id))
+        if self.longest is not None and query.end - query.start > self.longest and rng.random() < 0.9:
+            raise TooSlow
+        if rng.random() < self.trouble:
+            return self._trouble(query)
+        seen = [one for one in self.events[str(query.project_id)] if query.start <= one.at < query.end]
+        seen = [one for one in seen if one.visible <= self.now]
+        if self.is_list:
+            events = [Event(one.id, us(one.at), created_at=us(one.arrived)) for one in seen]
+            return EventsList(events, self.cap, rng).ask(query)
+        if query.arrived_from:
+            seen = [one for one in seen if one.arrived >= query.arrived_from]
+        seen = [one for one in seen if one.id.endswith(query.suffix)]
+        rng.shuffle(seen)
+        seen.sort(key=lambda one: one.at, reverse=True)
+        rows = [{"id": one.id, "timestamp": text(one.at)} for one in seen[: self.cap]]
+        if rows and rng.random() < 0.1:
+            rows.insert(0, dict(rows[0]))
+        return Page(rows, complete=len(seen) <= self.cap)
+
+    def _trouble(self, query: Query) -> Page:
+        row = {"id": "untrue", "timestamp": text(query.end)}
+        untrue = Page([], False), Page([row], True), Page([{"id": "untrue"}], True)
+        one = self.rng.randrange(5)
+        if one == 3:
+            raise Unreachable
+        if one == 4:
+            raise TooSlow
+        return untrue[one]
+
+    def not_emitted(self, project: str, start: datetime, end: datetime) -> Iterator[Happening]:
+        """The events of [start, end) that no sync has emitted."""
+        emitted = self.emitted[project]
+        return (one for one in self.events[project] if start <= one.at < end and one.id not in emitted)
+
+
+def make_world(rng: random.Random) -> World:
+    """An account with events of up to 40 days before now, of which some arrive late, also in the time to come."""
+    world = World(rng, now=START + rng.choice((1, 5, 40)) * DAY + rng.choice((0, 1, 7)) * HOUR)
+    world.is_list = rng.random() < 0.1
+    world.cap = rng.choice(LIST_CAPS if world.is_list else TINY_CAPS)
+    world.lookback = rng.choice((0, 1, 1, 24, 100)) * HOUR
+    world.longest = rng.choice((None, None, None, 9 * DAY, DAY))
+    world.skips_history = rng.random() < 0.3
+    world.trouble, world.arrivals = rng.choice((0.0, 0.0, 0.01, 0.1)), rng.choice((0.0, 0.0, 0.1))
+    tardy = rng.choice((0.0, 0.0, 0.1, 0.5))
+    for project in map(str, range(1, rng.choice((1, 1, 2, 3, 5)) + 1)):
+        world.events[project], world.emitted[project] = [], set()
+        length = world.now - START
+        for _ in range(rng.choice((0, 1, 2, 4))):
+            anchor = rng.choice((START, world.now - US, START + rng.randrange(41) * DAY, START + rng.random() * length))
+            width = rng.choice((0 * US, 2 * US, MINUTE, DAY, 40 * DAY))
+            pages = rng.choice((0.3, 1, 1.5, 3, 12, 30 if world.cap < 6 else 1))
+            for _ in range(int(pages * world.cap) + rng.randrange(3)):
+                at = anchor + rng.random() * width * rng.choice((1, -1))
+                at = min(max(at, START - DAY), world.now - US)
+                delay = rng.random() * rng.choice(DELAYS) if rng.random() < tardy else US
+                world.add(project, at, at + delay, world.lag() if rng.random() < tardy else 0 * US)
+    return world
+
+
+def old_state(world: World) -> dict[str, Any]:
+    """A state of an older connector: for one project or all, without `since` and `arrived`.
+
+    Of what it covers that was emitted which could be seen when that connector's last sync began.
+    """
+    rng, state = world.rng, dict[str, Any]()
+    if rng.random() < 0.2:
+        state["timestamp"] = text(START + rng.random() * (world.now - START))
+    for project, events in world.events.items():
+        if rng.random() < 0.2:
+            state[project] = {"timestamp": text(START + rng.random() * (world.now - START))}
+        known = state.get(project, state).get("timestamp")
+        if known:
+            began = instant(known) + rng.choice((0.0, 1.0, rng.random())) * (world.now - instant(known))
+            world.emitted[project] |= {one.id for one in events if one.at < instant(known) and one.visible <= began}
+    return state
