@@ -1,6 +1,9 @@
 """What reading costs: requests, and the rows that a stop loses."""
 
 import random
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -9,6 +12,7 @@ import pytest
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
+from source_posthog.events.reading import Batch, Page, Query, Reach, read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -20,6 +24,7 @@ from unit_tests.events.support import (
     ids_due,
     ids_read,
     spread,
+    text,
     us,
 )
 
@@ -54,13 +59,13 @@ def density(shape: str, number: int) -> list[Event]:
     return events
 
 
-def most_in_hand(server: EventsList) -> int:
+def most_in_hand(reading: Iterable[Batch]) -> int:
     """The most rows that were emitted while no state covered them yet."""
     ledger, most = Ledger("timestamp"), 0
     ledger.begin({})
     ledger.plan("7", START, END, settled=END)
     in_hand: dict[str, datetime] = {}
-    for batch in batches(server, START, END):
+    for batch in reading:
         in_hand |= {one["id"]: instant(one["timestamp"]) for one in batch.rows}
         most = max(most, len(in_hand))
         if ledger.cover("7", batch.start, batch.end, batch.newest, len(batch.rows)):
@@ -74,7 +79,7 @@ def most_in_hand(server: EventsList) -> int:
 )
 def test_a_stop_in_a_dense_window_costs_no_more_than_so_many_pages(shape: str, pages: int) -> None:
     server = EventsList(density(shape, 15_000), cap=100)
-    assert most_in_hand(server) <= pages * 100
+    assert most_in_hand(batches(server, START, END)) <= pages * 100
 
 
 def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None:
@@ -84,6 +89,45 @@ def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None
         assert len({row["id"] for one in batches(server, START, END, in_parts=in_parts) for row in one.rows}) == 150_000
     assert whole.requests <= 1.01 * 150
     assert parts.requests <= 1.03 * whole.requests
+
+
+@dataclass
+class Pages:
+    """A server that has an event at each of `instants`, and gives pages of up to `size` rows."""
+
+    instants: list[datetime]
+    size: int
+    requests: int = 0
+
+    def ask(self, query: Query) -> Page:
+        self.requests += 1
+        low, high = bisect_left(self.instants, query.start), bisect_left(self.instants, query.end)
+        first = max(low, high - self.size)
+        rows = [{"id": f"{place}", "timestamp": text(self.instants[place])} for place in range(high - 1, first - 1, -1)]
+        return Page(rows, complete=first == low)
+
+
+def bursts(*parts: tuple[float, float, int]) -> list[datetime]:
+    """Instants evenly at random from a day of the month to another, so many of each part."""
+    rng = random.Random(5)
+    return sorted(START + rng.uniform(first, last) * DAY for first, last, number in parts for _ in range(number))
+
+
+BURSTS = {
+    "an hour of the month": bursts((15, 15.05, 20_000)),
+    "its end": bursts((27, 30, 20_000)),
+    "its beginning": bursts((0, 3, 20_000)),
+    "an hour of a thin month": bursts((0, 30, 2000), (20, 20.05, 20_000)),
+    "two hours far apart": bursts((4, 4.05, 10_000), (25, 25.05, 10_000)),
+    "more each day": bursts(*((day, day + 1, 50 * day) for day in range(30))),
+}
+
+
+@pytest.mark.parametrize("instants", BURSTS.values(), ids=BURSTS)
+def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[datetime]) -> None:
+    server = Pages(instants, 100)
+    assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 26 * 100
+    assert server.requests <= 1.16 * len(instants) / 100
 
 
 def test_without_parts_coverage_grows_from_the_end_downwards() -> None:
