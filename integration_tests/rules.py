@@ -162,15 +162,15 @@ PARTS = [
     Rule(
         "what is in hand counts in a part",
         READING,
-        "if stop == end else set(), in_hand)",
-        "if stop == end else set(), 0.0)",
+        "if stop == end else set(), in_hand,",
+        "if stop == end else set(), 0.0,",
     ),
     Rule("the last part skips the edge", READING, "edge if stop == end else set()", "set()"),
     Rule(
         "what was read in parts is done",
         READING,
-        "in_hand + pages)\n                before = start\n",
-        "in_hand + pages)\n",
+        "sparse=sparse)\n                before = start\n",
+        "sparse=sparse)\n",
     ),
     Rule(
         "parts meet",
@@ -181,8 +181,22 @@ PARTS = [
     Rule(
         "a part follows the density",
         READING,
-        "(stop - start) * (self.page_rows / part) if part",
-        "(stop - start) if part",
+        "(stop - start) * (self.page_rows / part)",
+        "(stop - start)",
+    ),
+    Rule(
+        "a dense range is searched for by halves",
+        READING,
+        "(end - start) / 2 if sparse else",
+        "each * pages * STRETCH if sparse else",
+    ),
+    Rule("next to nothing is less than a page", READING, "sparse = part < self.page_rows", "sparse = not part"),
+    Rule("the search goes on inside of a half", READING, "else set(), in_hand, sparse=sparse)", "else set(), in_hand)"),
+    Rule(
+        "with pages in hand, one page is enough to judge",
+        READING,
+        "1 if in_hand else",
+        "PAGES_TO_JUDGE if in_hand else",
     ),
     Rule("a burst is not the density", READING, "PAGES_TO_JUDGE = 3", "PAGES_TO_JUDGE = 1"),
 ]

@@ -11,10 +11,9 @@ from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordEx
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_posthog.answers import decoded
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
-from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
+from source_posthog.events.page_size import LEAST_LIMIT, PageSize
 from source_posthog.events.reading import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.requester import PostHogRequester
@@ -91,7 +90,7 @@ class EventQuery:
     """
 
     sync: Sync
-    page_size: int = FIRST_LIMIT
+    page_size: int = LEAST_LIMIT
     at_once: int = 3  # a fourth waits up to 30 s on the server and then fails with a 429 (docs/posthog-server.md)
     requests_an_hour: int = 2280
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
@@ -110,7 +109,7 @@ class EventQuery:
                 continue
             response = _sound(response)
             answer = self.sync.answers.body(response)
-            page = event_query.page(answer, decoded)
+            page = event_query.page(answer, self.sync.answers.decoder(response))
             seconds = response.elapsed.total_seconds()
             size.answered(limit, answer.get("limit"), len(page.rows), len(response.content), seconds)
             return page
@@ -120,7 +119,7 @@ class EventQuery:
     ) -> datetime | None:
         body = event_query.body(query, 1, oldest_first=oldest)
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
-        rows = event_query.page(self.sync.answers.body(response), decoded).rows
+        rows = event_query.page(self.sync.answers.body(response), self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
 

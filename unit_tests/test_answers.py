@@ -1,11 +1,9 @@
 """Bodies of answers: decoded once, and not when they are nested without end."""
 
-import json
-
 import pytest
 import requests
 
-from source_posthog.answers import MOST_LEVELS, Answers, is_nested_too_deeply
+from source_posthog.answers import Answers
 from source_posthog.errors import NestedTooDeeply, PostHogError, Where
 
 
@@ -17,25 +15,6 @@ def answer(body: bytes) -> requests.Response:
 
 def nested(levels: int, inside: bytes = b"1") -> bytes:
     return b'{"a":[' * (levels // 2) + inside + b"]}" * (levels // 2)
-
-
-@pytest.mark.parametrize(
-    ("body", "is_deep"),
-    [
-        (nested(MOST_LEVELS), False),
-        (nested(MOST_LEVELS + 2), True),
-        (nested(100_000), True),
-        (nested(MOST_LEVELS + 2, b'"} not a bracket ]"'), True),
-        (nested(MOST_LEVELS + 2, rb'"a \" } quote ]"'), True),
-        (json.dumps({"results": [{"id": one, "name": "{[ never closed"} for one in range(2000)]}).encode(), False),
-        (json.dumps({"results": [{"id": one, "name": "{" * 900} for one in range(3)]}).encode(), False),
-        (json.dumps({"results": [{"id": one, "name": 'a \\" { "'} for one in range(2000)]}).encode(), False),
-        (b"", False),
-    ],
-    ids=["deepest", "too deep", "endless", "bracket", "quote", "brackets", "many brackets", "quotes", "empty"],
-)
-def test_brackets_in_strings_are_not_levels(body: bytes, is_deep: bool) -> None:
-    assert is_nested_too_deeply(body) == is_deep
 
 
 def test_a_body_is_decoded_once_and_let_go_of_with_its_answer() -> None:

@@ -22,6 +22,9 @@ from integration_tests.connector import STREAMS, Output, arguments, catalog, con
 from integration_tests.ecosystem.environments import LOCK, ROOT, environment, install
 from integration_tests.posthog_server import PostHogServer, demo_account
 
+# They share one environment, into which each run installs the checkout.
+pytestmark = pytest.mark.xdist_group("image")
+
 SOURCES = ("main.py", "pyproject.toml", "README.md", "LICENSE", "metadata.yaml", "source_posthog")
 
 # Nobody, who may read everything, since Python can be in root's own folder, but write only where everybody may.

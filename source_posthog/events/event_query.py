@@ -64,9 +64,12 @@ def page(answer: Mapping[str, Any], decode: Decode) -> Page:
 
 
 def _record(row: Any, decode: Decode) -> Row:
-    if not isinstance(row, list) or len(row) != len(COLUMNS) or row[0] is None:
-        raise UntrueAnswer("a row is not what was selected")
-    id, event, distinct_id, properties, timestamp, elements_chain, person, person_id, created_at = row
+    try:
+        id, event, distinct_id, properties, timestamp, elements_chain, person, person_id, created_at = row
+    except (TypeError, ValueError):
+        raise UntrueAnswer("a row is not what was selected") from None
+    if id is None:
+        raise UntrueAnswer("a row has no `uuid`")
     return {
         "id": id,
         "distinct_id": distinct_id,
@@ -76,7 +79,7 @@ def _record(row: Any, decode: Decode) -> Row:
         "person": _person(id, person, distinct_id),
         "elements_chain": elements_chain,
         "person_id": person_id,
-        "created_at": _utc(id, created_at),
+        "created_at": created_at,
     }
 
 
@@ -90,30 +93,31 @@ def _properties(id: Any, text: Any, decode: Decode) -> dict[str, Any]:
     return properties
 
 
-def _utc(id: Any, text: Any) -> Any:
+def _utc(id: Any, text: Any) -> str:
     """`text`, an instant, as the events list writes it. Without a zone it would be that of the project, or UTC."""
-    if text is None:
-        return None
-    if isinstance(text, str) and text.endswith("Z"):
-        return text[:-1] + "+00:00"
     try:
+        if text.endswith("Z"):
+            return f"{text[:-1]}+00:00"
         if datetime.fromisoformat(text).tzinfo:
             return instant(text).astimezone(timezone.utc).isoformat()
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         pass
     raise UntrueAnswer(f"event {id} has {text!r} for an instant, which is not a valid one with a time zone")
 
 
 def _person(id: Any, person: Any, distinct_id: Any) -> dict[str, Any] | None:
     """`person` as the events list shows it, as far as it is known; None where there is none."""
-    if person is not None and not isinstance(person, dict):
+    if person is None:
+        return None
+    if not isinstance(person, dict):
         raise UntrueAnswer(f"the person of event {id} is not a JSON object")
-    if not person or person.get("uuid") is None:
+    uuid = person.get("uuid")
+    if uuid is None:
         return None
     properties = person.get("properties") or {}
     return {
         "distinct_ids": [person.get("distinct_id", distinct_id)],
         "properties": {name: properties[name] for name in PERSON_PROPERTIES if name in properties},
-        "uuid": person["uuid"],
+        "uuid": uuid,
         "created_at": person.get("created_at"),
     }

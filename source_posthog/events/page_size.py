@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-FIRST_LIMIT, LEAST_LIMIT, MOST_LIMIT = 10_000, 1_000, 50_000
+# The first page of a project is a small one, since nothing is known yet of how large its events are.
+LEAST_LIMIT, USUAL_LIMIT, MOST_LIMIT = 1_000, 10_000, 20_000
 # A larger page is asked for after so many full ones that came in so many seconds, of the ten that a query may take.
 GOOD_PAGES, SECONDS_OF_A_GOOD_PAGE = 3, 4.0
-# What a page may weigh, as JSON. Decoded it takes some four times as much, and three of a project are under way.
+# What a page may weigh, as JSON. Decoded it takes up to four times as much, and every worker holds one.
 BYTES_OF_A_PAGE = 16_000_000
 
 
@@ -18,14 +19,17 @@ class PageSize:
         limit: of the next question.
         most: what the server gives at the most, as far as is known.
         good: so many full pages came in time since `limit` was set.
+        is_first: no full page has come yet.
     """
 
-    limit: int = FIRST_LIMIT
+    limit: int = LEAST_LIMIT
     most: int = MOST_LIMIT
     good: int = 0
+    is_first: bool = True
 
     def too_slow(self, limit: int) -> bool:
         """A page of `limit` was too much for the server. Returns whether fewer rows are to be asked for now."""
+        self.is_first = False
         if self.limit >= limit > LEAST_LIMIT:
             self.limit, self.good = max(limit // 4, LEAST_LIMIT), 0
         return self.limit < limit
@@ -35,9 +39,10 @@ class PageSize:
         if isinstance(echoed, int) and 0 < echoed < limit:
             self.most = limit = min(self.most, echoed)
         if rows >= limit:
-            fitting = max(BYTES_OF_A_PAGE * rows // max(size, 1), LEAST_LIMIT)
             self.good += seconds <= SECONDS_OF_A_GOOD_PAGE
-            if self.good >= GOOD_PAGES:
+            if self.is_first:
+                self.limit, self.is_first = USUAL_LIMIT, False
+            elif self.good >= GOOD_PAGES:
                 self.limit, self.good = 2 * self.limit, 0
-            self.limit = min(self.limit, fitting)
+            self.limit = min(self.limit, max(BYTES_OF_A_PAGE * rows // max(size, 1), LEAST_LIMIT))
         self.limit = min(self.limit, self.most)

@@ -155,10 +155,13 @@ class _Reader:
     in_parts: bool
     page_rows: int = field(default=0)  # the most rows of a page that was not complete: what the server gives at most
 
-    def read(self, start: datetime, end: datetime, edge: set[str], in_hand: float) -> Generator[Batch, None, int]:
+    def read(
+        self, start: datetime, end: datetime, edge: set[str], in_hand: float, *, sparse: bool = False
+    ) -> Generator[Batch, None, int]:
         """Read [start, end) without the ids of `edge`, which were emitted at its last microsecond; return its rows.
 
-        `in_hand`: pages emitted above `end` that no state covers yet.
+        `in_hand`: pages emitted above `end` that no state covers yet. `sparse`: there was next to nothing just below
+        `start`.
         """
         before, rows = end, 0
         while before > start:
@@ -191,7 +194,7 @@ class _Reader:
             pages = rows / self.page_rows
             if self.in_parts and self._is_dense(pages, (before - start) / max(length, MICROSECOND), in_hand):
                 each = max((end - before) / pages, MICROSECOND)
-                rows += yield from self._parts(start, before, edge, each, in_hand + pages)
+                rows += yield from self._parts(start, before, edge, each, in_hand + pages, sparse=sparse)
                 before = start
         return rows
 
@@ -235,21 +238,26 @@ class _Reader:
     def _is_dense(self, pages: float, pages_left: float, in_hand: float) -> bool:
         """Whether the rest of a range, of about `pages_left`, is to be read in parts after `pages` of it were read."""
         most = self.pages_in_hand - in_hand
-        enough = min(PAGES_TO_JUDGE, ROWS_TO_JUDGE / self.page_rows, most / 4)
+        enough = min(1 if in_hand else PAGES_TO_JUDGE, ROWS_TO_JUDGE / self.page_rows)
         return pages >= enough and pages + pages_left > most and (pages_left > 1 or pages > most)
 
     def _parts(
-        self, start: datetime, end: datetime, edge: set[str], each: timedelta, in_hand: float
+        self, start: datetime, end: datetime, edge: set[str], each: timedelta, in_hand: float, *, sparse: bool
     ) -> Generator[Batch, None, int]:
-        """Read [start, end) in parts, the oldest first. `each`: the range of one page, judged by those read so far."""
+        """Read [start, end) in parts, the oldest first. `each`: the range of one page, judged by those read so far.
+
+        After a part with next to nothing in it, the dense range is searched for by halves.
+        """
         rows = 0
         pages = max(1.0, self.pages_in_hand - in_hand - 2)  # less the page that is under way and one for a wrong guess
         while start < end:
-            length = each * pages
+            length = max(each * pages, (end - start) / 2 if sparse else MICROSECOND)
             stop = start + length if end - start > 1.25 * length else end
-            part = yield from self.read(start, stop, edge if stop == end else set(), in_hand)
-            right = (stop - start) * (self.page_rows / part) if part else each * STRETCH
-            each = max(min(max(right, each / STRETCH), each * STRETCH), MICROSECOND)
+            part = yield from self.read(start, stop, edge if stop == end else set(), in_hand, sparse=sparse)
+            sparse = part < self.page_rows
+            if not sparse:
+                right = (stop - start) * (self.page_rows / part)
+                each = max(min(max(right, each / STRETCH), each * STRETCH), MICROSECOND)
             rows += part
             start = stop
         return rows

@@ -2,6 +2,7 @@
 
 import random
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.reading import ROWS_IN_HAND, Page, Query, Reach, read
+from source_posthog.events.reading import ROWS_IN_HAND, Batch, Page, Query, Reach, read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -58,13 +59,13 @@ def density(shape: str, number: int) -> list[Event]:
     return events
 
 
-def most_in_hand(server: EventsList) -> int:
+def most_in_hand(reading: Iterable[Batch]) -> int:
     """The most rows that were emitted while no state covered them yet."""
     ledger, most = Ledger("timestamp"), 0
     ledger.begin({})
     ledger.plan("7", START, END, settled=END)
     in_hand: dict[str, datetime] = {}
-    for batch in batches(server, START, END):
+    for batch in reading:
         in_hand |= {one["id"]: instant(one["timestamp"]) for one in batch.rows}
         most = max(most, len(in_hand))
         if ledger.cover("7", batch.start, batch.end, batch.newest, len(batch.rows)):
@@ -78,7 +79,7 @@ def most_in_hand(server: EventsList) -> int:
 )
 def test_a_stop_in_a_dense_window_costs_no_more_than_so_many_pages(shape: str, pages: int) -> None:
     server = EventsList(density(shape, 15_000), cap=100)
-    assert most_in_hand(server) <= pages * 100
+    assert most_in_hand(batches(server, START, END)) <= pages * 100
 
 
 def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None:
@@ -92,15 +93,11 @@ def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None
 
 @dataclass
 class Pages:
-    """A server that has `number` events evenly at random in a month, and gives pages of `size` rows."""
+    """A server that has an event at each of `instants`, and gives pages of up to `size` rows."""
 
-    number: int
+    instants: list[datetime]
     size: int
     requests: int = 0
-
-    def __post_init__(self) -> None:
-        rng = random.Random(4)
-        self.instants = sorted(START + rng.random() * MONTH for _ in range(self.number))
 
     def ask(self, query: Query) -> Page:
         self.requests += 1
@@ -110,23 +107,34 @@ class Pages:
         return Page(rows, complete=first == low)
 
 
-@pytest.mark.parametrize("size", [10_000, 20_000, 50_000])
+def bursts(*parts: tuple[float, float, int]) -> list[datetime]:
+    """Instants evenly at random from a day of the month to another, so many of each part."""
+    rng = random.Random(5)
+    return sorted(START + rng.uniform(first, last) * DAY for first, last, number in parts for _ in range(number))
+
+
+BURSTS = {
+    "an hour of the month": bursts((15, 15.05, 20_000)),
+    "its end": bursts((27, 30, 20_000)),
+    "its beginning": bursts((0, 3, 20_000)),
+    "an hour of a thin month": bursts((0, 30, 2000), (20, 20.05, 20_000)),
+    "two hours far apart": bursts((4, 4.05, 10_000), (25, 25.05, 10_000)),
+    "more each day": bursts(*((day, day + 1, 50 * day) for day in range(30))),
+}
+
+
+@pytest.mark.parametrize("instants", BURSTS.values(), ids=BURSTS)
+def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[datetime]) -> None:
+    server = Pages(instants, 100)
+    assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 26 * 100
+    assert server.requests <= 1.16 * len(instants) / 100
+
+
+@pytest.mark.parametrize("size", [10_000, 20_000])
 def test_large_pages_are_read_in_parts_too_for_at_most_110_requests_a_million_events(size: int) -> None:
-    server, ledger = Pages(400_000, size), Ledger("timestamp")
-    ledger.begin({})
-    ledger.plan("7", START, END, settled=END)
-    rows = most = 0
-    in_hand: dict[datetime, int] = {}
-    for batch in read(Query(7, START, END), server.ask, Reach()):
-        rows += len(batch.rows)
-        in_hand[batch.start] = len(batch.rows)
-        most = max(most, sum(in_hand.values()))
-        ledger.cover("7", batch.start, batch.end, batch.newest, len(batch.rows))
-        read_to = ledger.unread("7", START, END)[0]
-        in_hand = {start: number for start, number in in_hand.items() if start >= read_to}
-    assert rows == server.number
-    assert server.requests <= 110 * server.number / 1_000_000
-    assert most <= 1.05 * ROWS_IN_HAND
+    server = Pages(bursts((0, 30, 400_000)), size)
+    assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 1.05 * ROWS_IN_HAND
+    assert server.requests <= 110 * len(server.instants) / 1_000_000
 
 
 def test_without_parts_coverage_grows_from_the_end_downwards() -> None:
