@@ -110,8 +110,10 @@ class EventsSimpleRetriever(SimpleRetriever):
                     self.sync.log.page(stream_slice, rows, self._requests_an_hour, share)
         except Abandoned:
             lane.is_abandoned = True
+            self.sync.log.totals.failed(project_id)
         except (AirbyteTracedException, UntrueAnswer) as error:
             lane.is_abandoned = True
+            self.sync.log.totals.failed(project_id)
             raise self._located(error, stream_slice) from error
 
     def _report(self, stream_slice: StreamSlice, window: Window, batch: Batch, rows: int) -> None:
@@ -120,6 +122,8 @@ class EventsSimpleRetriever(SimpleRetriever):
             self.sync.log.late(rows)
             if self._lanes.filter_refused:
                 return  # what was read instead does not show what arrived
+        elif not self._is_backfill(stream_slice, window):
+            self.sync.log.totals.emit(stream_slice["project_id"], rows)
         covered = Window(batch.start, batch.end, window.arrived_from)
         self.stream_slicer.cover(project_of(stream_slice), covered, batch.newest, rows)
 
@@ -129,17 +133,24 @@ class EventsSimpleRetriever(SimpleRetriever):
             return
         project = project_of(stream_slice)
         self._skip_empty_history(stream_slice, lane)
-        planned = self.stream_slicer.planned(project)
-        is_backfill = planned is not None and window.start < planned[0]
         left = self.stream_slicer.unread(project, window)
         query = Query(stream_slice["project_id"], left.start, left.end)
-        batches = read(query, partial(self._ask, stream_slice, lane), lane.reach, in_parts=not is_backfill)
+        batches = read(
+            query,
+            partial(self._ask, stream_slice, lane),
+            lane.reach,
+            in_parts=not self._is_backfill(stream_slice, window),
+        )
         while True:
             lane.wait_for_turn(window, partial(self.stream_slicer.may_read_on, project))
             batch = next(batches, None)
             if batch is None:
                 return
             yield batch
+
+    def _is_backfill(self, stream_slice: StreamSlice, window: Window) -> bool:
+        planned = self.stream_slicer.planned(project_of(stream_slice))
+        return planned is not None and window.start < planned[0]
 
     def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
         """What arrived late; where the server cannot tell, all of the lookback again."""
@@ -166,7 +177,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             if lane.is_abandoned:
                 raise Abandoned
             try:
-                return self._transport.ask(requester, stream_slice, query)
+                page = self._transport.ask(requester, stream_slice, query)
             except RequestWindowSplitRequiredException as refused:
                 if query.arrived_from and refused.failure_type == FailureType.system_error:
                     raise _FilterRefused(refused.error_message) from refused
@@ -174,6 +185,22 @@ class EventsSimpleRetriever(SimpleRetriever):
             except AirbyteTracedException:
                 lane.is_abandoned = True  # before the next window of the project asks in vain
                 raise
+            if not page.complete and lane.counts():
+                self._count(requester, stream_slice)
+            return page
+
+    def _count(self, requester: PostHogRequester, stream_slice: StreamSlice) -> None:
+        """Have PostHog count the events that are planned, for those who watch. Where it cannot, the sync goes on."""
+        planned = self.stream_slicer.planned(project_of(stream_slice))
+        if planned is None:
+            return
+        try:
+            number = self._transport.count(requester, stream_slice, Query(stream_slice["project_id"], *planned))
+        except (AirbyteTracedException, UntrueAnswer, Abandoned) as error:
+            logger.info(f"Project {stream_slice['project_id']}: could not count the events ({error})")
+            return
+        if number is not None:
+            self.stream_slicer.estimate(self.sync.log.totals.count(stream_slice["project_id"], number))
 
     def _skip_empty_history(self, stream_slice: StreamSlice, lane: Lane) -> None:
         """Once a project: find out where the range that was planned for it has its first event, if it is a long one."""

@@ -44,6 +44,10 @@ class Transport(Protocol):
         """The instant of the oldest or the newest event of `query`; None where there is none. Raises as `ask`."""
         ...
 
+    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
+        """The number of events of `query`; None where PostHog does not count in this way. Raises as `ask`."""
+        ...
+
 
 @dataclass
 class EventList:
@@ -73,6 +77,9 @@ class EventList:
         if following and not rows:
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
+
+    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
+        return None
 
     def _rows(self, response: requests.Response | None) -> tuple[list[dict[str, Any]], Any]:
         """The rows and the `next` of an answer."""
@@ -121,6 +128,11 @@ class EventQuery:
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
         rows = event_query.page(self.sync.answers.body(response), self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
+
+    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
+        body = event_query.count_body(query)
+        response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
+        return event_query.counted(self.sync.answers.body(response))
 
 
 def _sound(response: requests.Response | None) -> requests.Response:

@@ -35,8 +35,15 @@ class Lane:
         self.is_abandoned = False
         self.history = threading.Lock()
         self.first_event_asked = False
+        self._is_counted = False
         self._reading: list[Window] = []
         self._progress = threading.Condition()
+
+    def counts(self) -> bool:
+        """Whether its events are to be counted now: once."""
+        with self._progress:
+            is_first, self._is_counted = not self._is_counted, True
+        return is_first
 
     @contextmanager
     def reading(self, window: Window) -> Iterator[None]:

@@ -2,12 +2,21 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteTraceMessage,
+    EstimateType,
+    FailureType,
+    TraceType,
+    Type,
+)
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.datetime.datetime_parser import DatetimeParser
 from airbyte_cdk.sources.declarative.partition_routers import CartesianProductStreamSlicer
@@ -239,6 +248,12 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         self._rows_since_state = 0
         self._state_manager.update_state_for_stream(self._stream_name, None, self.ledger.state())
         self._message_repository.emit_message(self._state_manager.create_state_message(self._stream_name, None))
+
+    def estimate(self, rows: int) -> None:
+        """Tell whoever runs the sync that the stream will have so many records."""
+        estimate = AirbyteEstimateTraceMessage(name=self._stream_name, type=EstimateType.STREAM, row_estimate=rows)
+        trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
+        self._message_repository.emit_message(AirbyteMessage(type=Type.TRACE, trace=trace))
 
     def ensure_at_least_one_state_emitted(self) -> None:
         with self._lock:

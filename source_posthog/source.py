@@ -222,7 +222,8 @@ def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: Sy
         yield without_secrets(message)
         status = message.trace.stream_status if message.type == Type.TRACE and message.trace else None
         if status and status.status in (AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPLETE):
-            logger.info(log.closing_line(status.stream_descriptor.name))
+            for level, line in log.closing_lines(status.stream_descriptor.name):
+                logger.log(level, line)
 
 
 def _state_manager(

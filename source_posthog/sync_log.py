@@ -3,10 +3,11 @@
 import logging
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from source_posthog import clock
+from source_posthog.totals import Totals
 
 logger = logging.getLogger("airbyte")
 
@@ -19,6 +20,7 @@ class SyncLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.totals = Totals()
         self.requests: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
         self.waited: dict[str, float] = defaultdict(float)  # seconds
@@ -71,7 +73,7 @@ class SyncLog:
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
                 f"{self.events} events in {self.requests['events']} requests so far, {self.windows_done} of "
-                f"{self.windows} windows done{self._late()}{self._left(requests_an_hour)}"
+                f"{self.windows} windows done{self._share()}{self._late()}{self._left(requests_an_hour)}"
             )
         logger.info(line)
 
@@ -85,24 +87,36 @@ class SyncLog:
             self.windows_done += 1
             self._shares.pop(_key(window), None)
 
+    def _share(self) -> str:
+        done = self.totals.done()
+        return f", {100 * done[0]:.0f} % of the {done[1]} events that PostHog counts" if done else ""
+
     def _left(self, requests_an_hour: int | None) -> str:
-        done = self.windows_done + sum(self._shares.values())
-        if not done:
+        done = self.totals.done()
+        share_done = done[0] if done else self._share_of_windows()
+        if not share_done:
             return ""
-        share = max(0.0, self.windows - done) / done
+        share = max(0.0, 1 - share_done) / share_done
         seconds = (clock.seconds() - self._begun) * share
         if requests_an_hour:
             seconds = max(seconds, self.requests["events"] * share * 3600 / requests_an_hour)
         return f", about {max(1, round(seconds / 60))} min left"
 
+    def _share_of_windows(self) -> float:
+        return (self.windows_done + sum(self._shares.values())) / self.windows if self.windows else 0.0
+
     def _late(self) -> str:
         return f", {self.late_events} late events" if self.late_events else ""
 
-    def closing_line(self, stream: str) -> str:
-        return (
+    def closing_lines(self, stream: str) -> Iterator[tuple[int, str]]:
+        """What is said when `stream` ends, each line with its level."""
+        if stream == "events":
+            yield from self.totals.lines()
+        yield (
+            logging.INFO,
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests, "
             f"{self.retries[stream]} of them again, {round(self.waited[stream])} s waited"
-            + (self._late() if stream == "events" else "")
+            + (self._late() if stream == "events" else ""),
         )
 
 

@@ -43,6 +43,24 @@ def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, A
     return {"query": asked, "refresh": "force_blocking"}  # else the answer may be an old one
 
 
+def count_body(query: Query) -> dict[str, Any]:
+    """What to post for the number of events of `query`. PostHog reads instants in SQL in the project's zone."""
+    start, end = (f"toDateTime64('{iso(at)[:-1]}', 6, 'UTC')" for at in (query.start, query.end))
+    asked = {
+        "kind": "HogQLQuery",
+        "query": f"SELECT count() FROM events WHERE timestamp >= {start} AND timestamp < {end}",
+    }
+    return {"query": asked, "refresh": "force_blocking"}
+
+
+def counted(answer: Mapping[str, Any]) -> int:
+    """The number in an answer. Raises UntrueAnswer where there is none."""
+    match answer.get("results"):
+        case [[int(number)]] if number >= 0:
+            return number
+    raise UntrueAnswer("it has no number of events")
+
+
 def ends_in(query: Query) -> str:
     """The HogQL expression that holds for events whose id ends in `query.suffix`."""
     return f"endsWith(toString(uuid), '{query.suffix}')"

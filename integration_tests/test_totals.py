@@ -1,0 +1,134 @@
+"""Events by queries: PostHog counts them first, and whoever watches a sync knows the total."""
+
+import random
+from typing import Any
+
+import pytest
+
+from integration_tests.connector import LIST, QUERY, Output, expected_keys
+from integration_tests.in_process import answers_from, now_is, sync
+from integration_tests.posthog_server import (
+    DAY,
+    Account,
+    Fault,
+    PostHog,
+    account_with,
+    event,
+    make_events,
+    microseconds,
+    out_of_memory,
+    rewrite,
+    server_error,
+    too_slow,
+)
+
+START = microseconds("2026-01-01T00:00:00Z")
+NOW = START + 60 * DAY
+
+
+def made(*numbers: int) -> Account:
+    rng = random.Random(1)
+    return account_with(
+        {place: make_events(number, rng, start=START, span=50 * DAY) for place, number in enumerate(numbers, 1)}
+    )
+
+
+def read(account: Account, *faults: Fault, way: Any = QUERY, **options: Any) -> tuple[Output, PostHog]:
+    posthog = PostHog(account, query_cap=100)
+    for fault in faults:
+        posthog.faults.add(fault)
+    with answers_from(posthog), now_is(NOW):
+        return sync(start_date="2026-01-01T00:00:00Z", **{**way.options, **options}), posthog
+
+
+def estimates(output: Output) -> list[dict[str, Any]]:
+    traces = [one["trace"] for one in output.messages if one["type"] == "TRACE"]
+    return [trace["estimate"] for trace in traces if trace["type"] == "ESTIMATE"]
+
+
+def is_count(seen: Any) -> bool:
+    return bool(seen.body and seen.body["query"]["kind"] == "HogQLQuery")
+
+
+def counts(posthog: PostHog) -> list[Any]:
+    return [seen.project_id for seen in posthog.requests if is_count(seen)]
+
+
+def test_projects_of_more_than_a_page_are_counted_once_and_the_stream_is_estimated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    account = made(700, 60, 450)
+    output, posthog = read(account)
+    assert output.keys("events") == expected_keys(account)["events"]
+    assert sorted(counts(posthog)) == [1, 3]
+    last = estimates(output)[-1]
+    assert (last["name"], last["type"]) == ("events", "STREAM")
+    assert 1150 <= last["row_estimate"] <= 1210
+    lines = [line for line in caplog.messages if "counted by PostHog" in line]
+    assert sorted(lines) == [
+        f"Stream events, project {project}: {number} events counted by PostHog, {number} emitted"
+        for project, number in ((1, 700), (3, 450))
+    ]
+
+
+def test_the_list_is_not_counted_nor_is_what_a_second_sync_has_read_before() -> None:
+    output, posthog = read(made(700), way=LIST)
+    assert (counts(posthog), estimates(output)) == ([], [])
+    account = made(700)
+    posthog = PostHog(account, query_cap=100)
+    with answers_from(posthog), now_is(NOW):
+        first = sync(start_date="2026-01-01T00:00:00Z", **QUERY.options)
+        account.projects[1].add_events([event(NOW + place, created_at=NOW + place) for place in range(250)])
+    with answers_from(posthog), now_is(NOW + DAY):
+        second = sync(first.state, start_date="2026-01-01T00:00:00Z", **QUERY.options)
+    assert len(counts(posthog)) == 2
+    assert 250 <= estimates(second)[-1]["row_estimate"] <= 260
+
+
+@pytest.mark.parametrize("fault", [too_slow(), out_of_memory(), server_error()], ids=["504", "513", "500"])
+def test_where_posthog_cannot_count_the_sync_goes_on_without(
+    fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    account = made(700)
+    output, _ = read(account, Fault(stream="query", times=None, when=is_count, **fault))
+    assert (output.status, output.keys("events")) == (0, expected_keys(account)["events"])
+    assert estimates(output) == []
+    (line,) = [line for line in caplog.messages if "could not count the events" in line]
+    assert line.startswith("Project 1: ")
+    assert not any("counted by PostHog" in line for line in caplog.messages)
+
+
+def test_fewer_events_than_counted_are_a_warning_that_names_the_project(caplog: pytest.LogCaptureFixture) -> None:
+    more = rewrite(lambda body: {**body, "results": [[320]]})
+    output, _ = read(made(700, 300), Fault(stream="query", project_id=2, times=None, when=is_count, **more))
+    assert output.status == 0
+    (warning,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert warning.message.startswith(
+        "Stream events, project 2: 320 events counted by PostHog, 300 emitted, 20 fewer. PostHog counts copies"
+    )
+
+
+def test_a_project_that_fails_is_not_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:
+    refused = {**server_error(), "status": 403}
+    fault = Fault(stream="query", skip=3, times=None, when=lambda seen: not is_count(seen), **refused)
+    output, _ = read(made(700), fault)
+    assert output.status == 1
+    assert not any("fewer" in line for line in caplog.messages)
+
+
+def test_progress_has_a_share_and_a_time_left_from_the_first_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    posthog = PostHog(made(3000), query_cap=100)
+    monkeypatch.setattr("source_posthog.clock.seconds", lambda: 20.0 * posthog.count("query"))
+    with answers_from(posthog), now_is(NOW):
+        sync(start_date="2026-01-01T00:00:00Z", events_time_step=91, **QUERY.options)
+    lines = [line for line in caplog.messages if "windows done" in line]
+    shares = [int(line.split(" windows done, ")[1].split(" %")[0]) for line in lines]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= 20
+    assert 80 <= shares[-1] <= 100
+    assert all("% of the 3000 events that PostHog counts, about " in line and "min left" in line for line in lines)
