@@ -145,7 +145,7 @@ def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer
             "after": "2025-12-31T23:59:59.999999Z",
             "before": "2026-01-31T00:00:00.000000Z",
             "orderBy": ["timestamp DESC"],
-            "limit": 1000,
+            "limit": 2000,
             "modifiers": {"convertToProjectTimezone": False},
         },
         "refresh": "force_blocking",
@@ -154,23 +154,24 @@ def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer
 
 
 def limits(posthog: PostHog) -> list[int]:
-    return [seen.body["query"]["limit"] for seen in posthog.requests if seen.stream == "query"]
+    asked = (seen.body["query"] for seen in posthog.requests if seen.stream == "query")
+    return [query["limit"] for query in asked if query["kind"] == "EventsQuery"]
 
 
 def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
     made = account_with({7: [event(START + place) for place in range(700)]})
     output, posthog = read(PostHog(made, query_cap=300), QUERY, num_workers=2, events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
-    assert limits(posthog) == [1000, 300, 300]
+    assert limits(posthog) == [2000, 300, 300]
 
 
 def test_after_a_small_first_page_pages_are_as_large_as_the_events_allow() -> None:
-    for size, least, most in ((10, 10_000, 20_000), (5000, 2000, 4000)):
+    for size, least, most in ((10, 10_000, 20_000), (5000, 1500, 3000)):
         made = account_with({7: [event(START + place, properties={"filler": "x" * size}) for place in range(12_500)]})
         output, posthog = read(PostHog(made), QUERY, num_workers=2, events_time_step=91)
         assert output.keys("events") == expected_keys(made)["events"]
         first, *others = limits(posthog)
-        assert first == 1000
+        assert first == 2000
         assert all(least <= limit <= most for limit in others)
 
 
@@ -182,7 +183,7 @@ def test_where_a_page_is_too_much_smaller_ones_are_asked_for_before_the_range_is
     posthog.faults.add(Fault(stream="query", times=None, when=lambda seen: seen.body["query"]["limit"] > 1000, **slow))
     output, _ = read(posthog, QUERY, events_time_step=91, num_workers=2)
     assert output.keys("events") == expected_keys(made)["events"]
-    assert limits(posthog)[:5] == [1000, 10_000, 2500, 1000, 1000]
+    assert limits(posthog)[:4] == [2000, 1000, 1000, 1000]
     assert {seen.after for seen in posthog.requests if seen.stream == "query"} == {START - 1}
 
 

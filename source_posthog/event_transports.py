@@ -13,7 +13,7 @@ from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
-from source_posthog.events.page_size import LEAST_LIMIT, PageSize
+from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
 from source_posthog.events.reading import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.requester import PostHogRequester
@@ -97,7 +97,7 @@ class EventQuery:
     """
 
     sync: Sync
-    page_size: int = LEAST_LIMIT
+    page_size: int = FIRST_LIMIT
     at_once: int = 3  # a fourth waits up to 30 s on the server and then fails with a 429 (docs/posthog-server.md)
     requests_an_hour: int = 2280
     _sizes: dict[Any, PageSize] = field(default_factory=dict)

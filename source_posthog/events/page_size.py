@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # The first page of a project is a small one, since nothing is known yet of how large its events are.
-LEAST_LIMIT, USUAL_LIMIT, MOST_LIMIT = 1_000, 10_000, 20_000
+LEAST_LIMIT, FIRST_LIMIT, USUAL_LIMIT, MOST_LIMIT = 1_000, 2_000, 10_000, 20_000
 # A larger page is asked for after so many full ones that came in so many seconds, of the ten that a query may take.
 GOOD_PAGES, SECONDS_OF_A_GOOD_PAGE = 3, 4.0
 # What a page may weigh, as JSON. Decoded it takes up to four times as much, and every worker holds one.
-BYTES_OF_A_PAGE = 16_000_000
+BYTES_OF_A_PAGE = 14_000_000
 
 
 @dataclass
@@ -22,7 +22,7 @@ class PageSize:
         is_first: no full page has come yet.
     """
 
-    limit: int = LEAST_LIMIT
+    limit: int = FIRST_LIMIT
     most: int = MOST_LIMIT
     good: int = 0
     is_first: bool = True

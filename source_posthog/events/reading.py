@@ -33,6 +33,7 @@ PAGES_IN_HAND, ROWS_IN_HAND = 25, 100_000
 PAGES_TO_JUDGE, ROWS_TO_JUDGE = 3, 10_000
 # How much longer or shorter than the last part, for the same number of events, the next may be.
 STRETCH = 8
+SPILL = 0.1  # of a page
 
 # Ties are told apart by the last hex digits of their ids; the last group of a UUID has 12.
 LONGEST_SUFFIX = 12
@@ -249,7 +250,9 @@ class _Reader:
         After a part with next to nothing in it, the dense range is searched for by halves.
         """
         rows = 0
-        pages = max(1.0, self.pages_in_hand - in_hand - 2)  # less the page that is under way and one for a wrong guess
+        # Less the page that is under way and one for a wrong guess; and less a bit, or half of the parts would need one
+        # page more for the last rows.
+        pages = max(1, int(self.pages_in_hand - in_hand - 2)) - SPILL
         while start < end:
             length = max(each * pages, (end - start) / 2 if sparse else MICROSECOND)
             stop = start + length if end - start > 1.25 * length else end

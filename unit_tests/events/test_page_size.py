@@ -24,18 +24,18 @@ def known(limit: int = USUAL_LIMIT) -> PageSize:
 
 def test_it_begins_small_goes_on_with_ten_thousand_rows_and_grows_while_pages_are_light_and_come_fast() -> None:
     assert [after_full_pages(pages, SMALL) for pages in (0, 1, 2, 3, 6, 9)] == [
-        *(1000, 10_000, 10_000, 20_000),
+        *(2000, 10_000, 10_000, 20_000),
         *(20_000, 20_000),
     ]
 
 
 def test_it_does_not_grow_where_pages_take_long_or_weigh_much() -> None:
     assert after_full_pages(20, SMALL, seconds=5.0) == 10_000
-    assert after_full_pages(20, 1600) == 10_000
+    assert after_full_pages(20, 1400) == 10_000
 
 
-def test_large_events_come_in_pages_that_weigh_no_more_than_16_mb_but_of_no_fewer_than_a_thousand_rows() -> None:
-    assert after_full_pages(1, LARGE) == 3200
+def test_large_events_come_in_pages_that_weigh_no_more_than_14_mb_but_of_no_fewer_than_a_thousand_rows() -> None:
+    assert after_full_pages(1, LARGE) == 2800
     assert after_full_pages(1, 100_000) == 1000
 
 
@@ -58,7 +58,7 @@ def test_it_shrinks_to_a_thousand_rows_before_less_time_is_to_be_asked_for_and_g
 
 def test_a_first_page_that_is_too_slow_is_not_followed_by_a_larger_one() -> None:
     size = PageSize()
-    assert not size.too_slow(1000)
+    assert size.too_slow(2000)
     assert after_full_pages(1, SMALL, size=size) == 1000
 
 
@@ -80,5 +80,5 @@ def test_a_smaller_limit_of_the_servers_is_the_most(echoed: int) -> None:
 @pytest.mark.parametrize("echoed", [None, "100", 0, 10_000, 60_000])
 def test_what_is_no_smaller_limit_is_not_taken_for_one(echoed: object) -> None:
     size = known()
-    size.answered(10_000, echoed, 10_000, 10_000 * 1600, 0.1)
+    size.answered(10_000, echoed, 10_000, 10_000 * 1400, 0.1)
     assert size.limit == 10_000
