@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from integration_tests.late_rules import LATE_RULES
+from integration_tests.query_rules import QUERY_RULES
 from integration_tests.rules import CORE_RULES, Rule
 
 ROOT = Path(__file__).parent.parent
@@ -25,10 +26,17 @@ READ = "unit_tests/test_slicer.py", "integration_tests/test_attack.py", "integra
 OTHER_RULES = (
     Rule(
         "two lists of a project at once",
-        "source_posthog/lanes.py",
-        "EVENT_LISTS_AT_ONCE = 2",
-        "EVENT_LISTS_AT_ONCE = 3",
+        "source_posthog/event_transports.py",
+        "at_once: int = 2",
+        "at_once: int = 3",
         READ,
+    ),
+    Rule(
+        "three queries of a project at once",
+        "source_posthog/event_transports.py",
+        "at_once: int = 3",
+        "at_once: int = 4",
+        ("integration_tests/test_event_ways.py",),
     ),
     Rule(
         "lists follow `next` and not the size of the page",
@@ -81,7 +89,9 @@ def try_break(rule: Rule) -> tuple[bool, str]:
 def main(words: list[str]) -> int:
     noticed = 0
     rules = [
-        one for one in (*CORE_RULES, *LATE_RULES, *OTHER_RULES) if not words or any(word in one.says for word in words)
+        one
+        for one in (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *OTHER_RULES)
+        if not words or any(word in one.says for word in words)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for was_noticed, line in pool.map(try_break, rules):

@@ -157,8 +157,8 @@ SLOW = [
 PARTS = [
     Rule("a dense range is read in parts", READING, "if self.in_parts and", "if False and"),
     Rule("a backfill is not", READING, "if self.in_parts and", "if True and"),
-    Rule("25 pages are in hand", READING, "PAGES_IN_HAND = 25", "PAGES_IN_HAND = 60"),
-    Rule("parts are not needlessly small", READING, "PAGES_IN_HAND = 25", "PAGES_IN_HAND = 8"),
+    Rule("25 pages are in hand", READING, "ROWS_IN_HAND = 25,", "ROWS_IN_HAND = 60,"),
+    Rule("parts are not needlessly small", READING, "ROWS_IN_HAND = 25,", "ROWS_IN_HAND = 8,"),
     Rule(
         "what is in hand counts in a part",
         READING,
@@ -198,7 +198,15 @@ PARTS = [
         "1 if in_hand else",
         "PAGES_TO_JUDGE if in_hand else",
     ),
-    Rule("a burst is not the density", READING, "PAGES_TO_JUDGE = 3", "PAGES_TO_JUDGE = 1"),
+    Rule(
+        "a burst is not the density",
+        READING,
+        "PAGES_TO_JUDGE, ROWS_TO_JUDGE = 3, 10_000",
+        "PAGES_TO_JUDGE, ROWS_TO_JUDGE = 1, 10_000",
+    ),
+    Rule("large pages are judged sooner", READING, "ROWS_TO_JUDGE = 3, 10_000", "ROWS_TO_JUDGE = 3, 10_000_000"),
+    Rule("rows are in hand", READING, "ROWS_IN_HAND = 25, 100_000", "ROWS_IN_HAND = 25, 10_000_000"),
+    Rule("parts are whole pages", READING, "int(self.pages_in_hand - in_hand - 2)", "self.pages_in_hand - in_hand - 2"),
 ]
 
 STATE = [
