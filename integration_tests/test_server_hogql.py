@@ -99,6 +99,18 @@ def test_columns_are_named_by_alias_by_the_end_of_a_path_or_as_written(server: P
     assert body["results"] == [["x", 5, '{"b":[1,"é"]}', "5", 1, None]]
 
 
+def test_a_column_without_a_name_is_lost_by_the_star_of_a_query_around_it(
+    server: PostHog, clickhouse: ClickHouse
+) -> None:
+    clickhouse.table(7, "t", {"n": "Int8", "$m": "Int8"}, [[1, 5]])
+    inner = "SELECT n, count(), 1, ($m + 1), $m * 2 AS $twice, (n) y, z: n FROM t GROUP BY n, $m"
+    alone = hogql(server, inner).json()
+    around = hogql(server, f"SELECT * FROM ({inner}) AS q ORDER BY $twice").json()
+    assert alone["columns"] == ["n", "count()", "1", "$m + 1", "$twice", "y", "z"]
+    assert (around["columns"], around["results"]) == (["n", "$twice", "y", "z"], [[1, 10, 1, 1]])
+    assert refusal(hogql(server, "SELECT * FROM (SELECT count() FROM t) AS q")) == (400, "validation_error")
+
+
 def test_only_without_a_limit_of_its_own_does_an_answer_say_whether_there_is_more(
     server: PostHog, clickhouse: ClickHouse
 ) -> None:

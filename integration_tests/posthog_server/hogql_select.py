@@ -25,6 +25,7 @@ DEFAULT_LIMIT = 100
 GREATEST_LIMIT = 50_000
 
 TABLE_FUNCTIONS = {"numbers"}
+_NAMED = ("Alias", "ColumnsExpr", "Placeholder")  # columns whose names are not how they are written
 _ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\b": "\\b"})
 
 
@@ -108,7 +109,7 @@ class _Editor:
             if kind == "Alias":
                 self._name(node)
             elif kind == "SelectQuery":
-                self._name_columns(node["select"])
+                self._name_columns(node)
 
     def _visit_join(self, node: Row) -> None:
         table = node["table"]
@@ -135,17 +136,23 @@ class _Editor:
         is_instant = type_.startswith(("DateTime", "Nullable(DateTime"))
         return f"toTimeZone({column}, '{self.zone}') AS {column}" if self.zone and is_instant else column
 
-    def _name_columns(self, select: list[Row]) -> None:
-        """Columns are named by the end of a path, else as they are written."""
-        paths = {id(node): path for node in select if (path := _path(node))}
-        times = Counter(str(path[-1]) for path in paths.values())
-        for node in select:
-            path = paths.get(id(node), [])
-            if path and path[-1] != "*" and len(path) > 1 and times[str(path[-1])] == 1:
+    def _name_columns(self, select: Row) -> None:
+        """Columns are named by the end of a path, else as they are written; `*` skips those of a subquery that are."""
+        columns = select["select"]
+        times = Counter(_path(node)[-1] for node in columns if _path(node))
+        for node in columns:
+            path = _path(node)
+            if path[-1:] == ["*"]:
+                if unnamed := _unnamed((select.get("select_from") or {}).get("table")):
+                    names = ", ".join(quoted(self._written(column)) for column in unnamed)
+                    self._insert(_place(node, "end"), f" EXCEPT ({names})")
+            elif len(path) > 1 and times[path[-1]] == 1:
                 self._insert(_place(node, "end"), f" AS {quoted(str(path[-1]))}")
-            elif not path and node["node"] in ("Call", "CompareOperation", "ArithmeticOperation"):
-                written = self.hogql[_place(node, "start") : _place(node, "end")]
-                self._insert(_place(node, "end"), f" AS {quoted(written)}")
+            elif not path and node["node"] not in _NAMED:
+                self._insert(_place(node, "end"), f" AS {quoted(self._written(node))}")
+
+    def _written(self, node: Row) -> str:
+        return self.hogql[_place(node, "start") : _place(node, "end")]
 
     def _name(self, alias: Row) -> None:
         """Write a name that ClickHouse would not read without quotes, e.g. one that begins with a dollar sign."""
@@ -208,6 +215,12 @@ def _path(node: Row) -> list[str | int]:
         return [*node["array"]["chain"], node["property"]["value"]]
     chain: list[str | int] = node["chain"] if node["node"] == "Field" else []
     return chain
+
+
+def _unnamed(subquery: Row | None) -> list[Row]:
+    """The columns of a subquery that have no name of their own. PostHog does not see them from outside."""
+    first = next(_outermost(subquery), None) if subquery else None
+    return [node for node in first["select"] if not _path(node) and node["node"] not in _NAMED] if first else []
 
 
 def _is_property(access: Row) -> bool:
