@@ -421,6 +421,25 @@ def test_events_are_those_of_the_account_as_of_now(clickhouse: ClickHouse) -> No
     assert rows(hogql(server, "SELECT count() FROM events")) == [[5]]
 
 
+def test_the_person_of_an_event_is_joined_where_a_query_names_it(clickhouse: ClickHouse) -> None:
+    person = {
+        "id": identifier(9),
+        "uuid": identifier(9),
+        "distinct_ids": ["ann"],
+        "properties": {"email": "a@b.c"},
+        "is_identified": True,
+    }
+    events = [event(START, distinct_id="ann"), event(START + 1, distinct_id="nobody")]
+    one = project(events=EventTable(events), persons=[{**person, "created_at": "2026-01-01T00:00:00Z"}])
+    server = PostHog(account(one), clickhouse=clickhouse)
+    sql = "SELECT e.person.properties.email, person.is_identified, person.created_at FROM events e ORDER BY timestamp"
+    body = hogql(server, sql).json()
+    assert body["columns"] == ["email", "is_identified", "created_at"]
+    assert body["results"] == [["a@b.c", 1, "2026-01-01T00:00:00Z"], [None, 0, "1970-01-01T00:00:00Z"]]
+    assert rows(hogql(server, "SELECT count() FROM events WHERE person.id = person_id")) == [[2]]
+    assert "person.id" not in hogql(server, "SELECT * FROM events").json()["columns"]
+
+
 RECIPES = {
     "SELECT session_id, distinct_id, $start_timestamp, $end_timestamp FROM sessions": 30,
     "SELECT id, created_at, properties.email FROM persons": 20,

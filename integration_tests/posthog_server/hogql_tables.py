@@ -24,6 +24,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "person_id": "UUID",
         "person_mode": "String",
         "$session_id": "Nullable(String)",
+        "person.id": "UUID",
+        "person.created_at": "DateTime64(3, 'UTC')",
+        "person.properties": "String",
+        "person.is_identified": "Int8",
     },
     "persons": {
         "id": "UUID",
@@ -83,6 +87,7 @@ def _events(project: Project, now: int) -> Rows:
             project.people.id_of(event.distinct_id),
             "full",
             event.properties.get("$session_id"),
+            *_person(project.people.of(event.distinct_id) or {"id": project.people.id_of(event.distinct_id)}),
         ]
         for event in _visible(project, now)
         for _ in range(1 + event.unmerged)
@@ -90,14 +95,15 @@ def _events(project: Project, now: int) -> Rows:
 
 
 def _persons(project: Project, now: int) -> Rows:
+    return [_person(person) for person in list(project.persons)]
+
+
+def _person(person: Row) -> list[Any]:
     return [
-        [
-            person.get("uuid") or person["id"],
-            person.get("created_at"),
-            _json(person.get("properties") or {}),
-            int(bool(person.get("is_identified"))),
-        ]
-        for person in list(project.persons)
+        person["id"],
+        person.get("created_at") or 0,
+        _json(person.get("properties") or {}),
+        int(bool(person.get("is_identified"))),
     ]
 
 
