@@ -1,5 +1,6 @@
 """The tables that HogQL finds in each project, made from what the account holds."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -60,18 +61,20 @@ class ProjectTables:
 
     clickhouse: ClickHouse
     _made: dict[tuple[int, str], tuple[Rows, Table]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, project: Project, name: str, now: int) -> Table | None:
         """The table `name` as of `now` (microseconds)."""
-        there = self.clickhouse.get(project.id, name)
-        rows, made = self._made.get((project.id, name), (None, None))
-        if name not in _ROWS or there is not made:
-            return there
-        current = _ROWS[name](project, now)
-        if made is None or current != rows:
-            made = self.clickhouse.table(project.id, name, COLUMNS[name], current)
-            self._made[project.id, name] = current, made
-        return made
+        with self._lock:  # else one of two queries at once would take what the other made for a test's own
+            there = self.clickhouse.get(project.id, name)
+            rows, made = self._made.get((project.id, name), (None, None))
+            if name not in _ROWS or there is not made:
+                return there
+            current = _ROWS[name](project, now)
+            if made is None or current != rows:
+                made = self.clickhouse.table(project.id, name, COLUMNS[name], current)
+                self._made[project.id, name] = current, made
+            return made
 
 
 def _events(project: Project, now: int) -> Rows:
