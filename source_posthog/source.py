@@ -89,7 +89,8 @@ class SourcePosthog(YamlDeclarativeSource):
             warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
-            probe = source._for_sync({**source._config, "_page_size": 1, "start_date": a_minute_ago}, sync=source._sync)
+            last_minute = {"start_date": a_minute_ago, "end_date": ""}
+            probe = source._for_sync({**source._config, "_page_size": 1, **last_minute}, sync=source._sync)
             source._sync.is_check = True
             probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
             return check_access(source._built({"projects"}), probes, logger)
