@@ -283,9 +283,11 @@ SINCE = [
     Rule(
         "the newest window of it first",
         WINDOWS,
-        "reversed(list(_windows(plan.start, since, plan.step)))",
-        "_windows(plan.start, since, plan.step)",
+        "reversed(list(_windows(plan.start, min(since, plan.end), plan.step)))",
+        "_windows(plan.start, min(since, plan.end), plan.step)",
     ),
+    Rule("an end_date bounds it too", WINDOWS, "min(since, plan.end)", "since"),
+    Rule("`since` does not follow over a gap", WINDOWS, "if plan.end >= since:", "if True:"),
     Rule("the lookback does not reach into it", WINDOWS, "start = max(start, since)", "pass"),
     Rule(
         "`since` moves with a start_date that cuts off the lookback",
@@ -335,6 +337,7 @@ CUTTING = [
     Rule("not from before the start", WINDOWS, "begin if self.start is None else max(self.start, begin)", "begin"),
     Rule("projects take turns", WINDOWS, "waiting.append(one)", "waiting.appendleft(one)"),
     Rule("a day is the time to settle", WINDOWS, "SETTLING = timedelta(days=1)", "SETTLING = timedelta(hours=1)"),
+    Rule("an end_date is not the present", WINDOWS, "return self.present - SETTLING", "return self.end - SETTLING"),
     Rule("the last day is not skipped", WINDOWS, "    end -= SETTLING\n    while", "    while"),
     Rule("that a first event is the first is proved", WINDOWS, "and newest(start, first) is None", "and True"),
     Rule("a first event lies in its range", WINDOWS, "start < first < stop and", "start < first and"),

@@ -63,6 +63,7 @@ def test_a_wrong_key_fails_and_says_that_keys_belong_to_a_region(server: PostHog
         ({"start_date": "yesterday"}, "start_date"),
         ({"start_date": "2026-02-30T00:00:00Z"}, "start_date"),
         ({"start_date": 5}, "start_date"),
+        ({"end_date": "2026-13-01T00:00:00Z"}, "end_date"),
         ({"base_url": "ftp://posthog.example.com"}, "base_url"),
         ({"base_url": "posthog.example.com"}, "base_url"),
         ({"base_url": f"https://me:{SECRET}@posthog.example.com"}, "base_url"),

@@ -89,7 +89,8 @@ class SourcePosthog(YamlDeclarativeSource):
             warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
-            probe = source._for_sync({**source._config, "_page_size": 1, "start_date": a_minute_ago}, sync=source._sync)
+            last_minute = {"start_date": a_minute_ago, "end_date": ""}
+            probe = source._for_sync({**source._config, "_page_size": 1, **last_minute}, sync=source._sync)
             source._sync.is_check = True
             probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
             return check_access(source._built({"projects"}), probes, logger)
@@ -122,9 +123,8 @@ class SourcePosthog(YamlDeclarativeSource):
         streams = source._built(selected | {"projects"})
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
-        yield from _watched(
-            source._messages([one for one in streams if one.name in selected]), logger, source._sync.log
-        )
+        chosen = source._in_order([one for one in streams if one.name in selected])
+        yield from _watched(source._messages(chosen), logger, source._sync.log)
 
     def _migrate_and_transform_config(
         self, config_path: str | None, config: Mapping[str, Any] | None
@@ -170,6 +170,12 @@ class SourcePosthog(YamlDeclarativeSource):
         streams = [one for one in self._stream_configs(self.resolved_manifest) if names is None or one["name"] in names]
         source._source_config = {**self.resolved_manifest, "streams": streams}
         return super(SourcePosthog, source).streams(self._config)
+
+    def _in_order(self, streams: list[AbstractStream]) -> list[AbstractStream]:
+        """`streams`, with those at the end that follow another one in a group of the manifest's `stream_groups`."""
+        groups = self.resolved_manifest["stream_groups"].values()
+        followers = {stream["name"] for group in groups for stream in group["streams"][1:]}
+        return sorted(streams, key=lambda stream: stream.name in followers)
 
     def _messages(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
         """What the CDK's engine makes of `streams`, read by threads that end with it."""

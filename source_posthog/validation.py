@@ -66,6 +66,9 @@ def fault(config: Any, specification: Mapping[str, Any]) -> str:
     for error in Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config):
         for option in _options(error):
             sentences.setdefault(option, _sentence(option, error, specification))
+    are_dates = isinstance(config, Mapping) and not sentences.keys() & {"start_date", "end_date"}
+    if are_dates and "end_date" in config and instant(config["end_date"]) <= instant(config["start_date"]):
+        sentences["end_date"] = "The option `end_date` must be later than `start_date`, or left out."
     if isinstance(config, Mapping) and isinstance(base_url := config.get("base_url"), str):
         root, project = meant(base_url)
         if root:

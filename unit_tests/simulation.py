@@ -14,7 +14,7 @@ generator. What must hold (the promise):
   `arrived` less the margin, but for what came later than the horizon.
 - Nothing is emitted again but events at the timestamp of the state or after it (after it only where the sync before was
   stopped or failed), and those that arrived after `arrived` less the margin. That is when the last good sync began.
-- Nothing is emitted from before start_date.
+- Nothing is emitted from before start_date, nor from end_date on.
 - A timestamp never moves back, and is never past the newest event emitted unless that lies a day back.
 """
 
@@ -198,7 +198,7 @@ class Sync:
         self.ids.add(row["id"])
         self.world.emitted[project].add(row["id"])
         at = instant(row["timestamp"])
-        assert at >= self.start_date, f"{row} lies before start_date"
+        assert self.start_date <= at < self.end, f"{row} lies before start_date, or not before end_date"
         if row["id"] in self.before[project]:
             (one,) = (one for one in self.world.events[project] if one.id == row["id"])
             assert self._may_repeat(self.known[project], one), f"project {project}: {one} is emitted again"
@@ -230,7 +230,7 @@ class Sync:
         assert reached is not None, f"project {project} has no timestamp"
         known = before.reached
         assert known is None or reached >= known, f"project {project} moved back from {known} to {reached}"
-        newest = max(self.newest.get(project, START - 999 * DAY), self.end - SETTLING)
+        newest = max(self.newest.get(project, START - 999 * DAY), min(self.end, self.present - SETTLING))
         assert reached == known or reached <= newest, f"project {project}: {reached} lies past all that is known"
         for one in self.world.not_emitted(project, entry.since, reached):
             # What arrived later than this is looked for by the next sync wherever this one is stopped.

@@ -47,6 +47,11 @@ def test_the_windows_are_those_of_the_options() -> None:
     assert windows("2026-02-27T05:00:00Z") == [("2026-02-27T05", "2026-03-01T00")]
 
 
+def test_the_windows_end_at_end_date_and_never_after_the_present() -> None:
+    assert windows(end_date="2026-01-05T06:00:00Z") == [("2026-01-01T00", "2026-01-05T06")]
+    assert windows(end_date="2026-09-01T00:00:00Z") == windows()
+
+
 def test_another_step_in_the_manifest_gives_other_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed(tmp_path, monkeypatch, "step: \"P{{ config['events_time_step'] }}D\"", "step: P20D")
     assert windows() == [
@@ -65,7 +70,8 @@ def test_another_lookback_in_the_manifest_gives_other_windows(tmp_path: Path, mo
 def test_another_start_and_an_end_in_the_manifest_bound_the_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = "start_datetime: \"{{ config['start_date'] }}\""
+    start = "start_datetime: \"{{ config['start_date'] }}\"\n"
+    start += "        end_datetime: \"{{ config.get('end_date', '') }}\""
     changed(
         tmp_path,
         monkeypatch,

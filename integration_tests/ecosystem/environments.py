@@ -40,4 +40,4 @@ def install(folder: Path, *arguments: str) -> None:
 
 
 def _content(requirement: str) -> str:
-    return Path(requirement).read_text() if requirement.endswith(".lock") else ""
+    return Path(requirement).read_text() if requirement.endswith((".lock", ".txt")) else ""

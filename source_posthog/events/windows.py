@@ -35,6 +35,7 @@ class Plan:
 
     Attributes:
         start: None where nothing bounds them but the state.
+        end: no event at or after it is read, late ones included.
         present: when the sync began, by the server's clock.
         lookback: how much before the state's timestamp is read again; with `late`, how much before the last sync's
             start an event may have arrived and not be visible yet.
@@ -48,6 +49,11 @@ class Plan:
     step: timedelta
     lookback: timedelta
     late: timedelta = timedelta(0)
+
+    @property
+    def settled(self) -> datetime:
+        """Up to here an empty window moves the state."""
+        return self.present - SETTLING
 
     def start_of(self, timestamp: datetime | None) -> datetime | None:
         """Where reading begins for a project whose state is at `timestamp`; None where nothing says so."""
@@ -64,6 +70,9 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     before the timestamp comes first. Where start_date was moved before what the state covers, the range between is read
     as well, newest window first, so that `since` can follow.
 
+    Where an end_date lies before the timestamp, what arrived late before it is emitted, and the state stays: without
+    that end, the next sync finds all that arrived since.
+
     An entry that does not say since when it covers (of an earlier version) is taken to begin at the start, and one that
     does not say when its last sync began, to have begun at its timestamp.
 
@@ -75,14 +84,15 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     if start is None:
         return iter(())
     if by_hand or plan.start is None:
-        ledger.plan(project, start, plan.end, plan.end - SETTLING)
+        ledger.plan(project, start, plan.end, plan.settled)
         return _windows(start, plan.end, plan.step)
     since = ledger.since(project)
     backfill: Iterator[Window] = iter(())
     if timestamp is not None and since is not None and plan.start < since:
         start = max(start, since)
-        ledger.plan_backfill(project, plan.start, since)
-        backfill = reversed(list(_windows(plan.start, since, plan.step)))
+        if plan.end >= since:  # else what lies between is not read, so that `since` cannot follow
+            ledger.plan_backfill(project, plan.start, since)
+        backfill = reversed(list(_windows(plan.start, min(since, plan.end), plan.step)))
     looked_from = _late_start(plan, start, timestamp, max(plan.start, since or plan.start))
     is_new = timestamp is None or plan.start > timestamp
     # Where start_date cuts off what is looked for before the timestamp, late events before it are not covered.
@@ -96,7 +106,7 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
         arrived: datetime | None = None if ledger.arrived(project) else timestamp
     else:  # all that the state covers then is read in this sync, unless nobody looks for late events
         arrived = plan.present if is_new or plan.late else None
-    ledger.plan(project, start, plan.end, plan.end - SETTLING, begins, arrived)
+    ledger.plan(project, start, plan.end, plan.settled, begins, arrived)
     return chain(late, _windows(start, plan.end, plan.step), backfill)
 
 

@@ -1,6 +1,7 @@
 """How a project's time is cut, and what is skipped."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -143,6 +144,43 @@ def test_an_empty_window_of_the_last_day_does_not_move_the_state() -> None:
     assert not ledger.cover("7", *windows[0], None)
     assert ledger.cover("7", windows[0][0], NOW - DAY, None)
     assert ledger.state()["7"]["timestamp"] == iso(NOW - DAY)
+
+
+# --- an end before the present
+
+
+def test_nothing_from_an_end_on_is_planned_and_an_empty_project_is_done_with_it() -> None:
+    plan = Plan(START, START + 40 * DAY, NOW, 30 * DAY, HOUR)
+    windows, ledger = windows_of(None, plan)
+    assert windows == [(START, START + 30 * DAY), (START + 30 * DAY, START + 40 * DAY)]
+    for start, end in windows:
+        ledger.cover("7", start, end, None)
+    assert ledger.state()["7"]["timestamp"] == iso(START + 40 * DAY)
+    assert windows_of(ledger.state()["7"], replace(plan, lookback=0 * DAY))[0] == []
+
+
+def test_an_empty_window_before_an_end_of_the_last_day_does_not_move_the_state() -> None:
+    windows, ledger = windows_of(entry(NOW - 3 * DAY, START), Plan(START, NOW - HOUR, NOW, 30 * DAY, HOUR))
+    assert not ledger.cover("7", *windows[0], None)
+    assert ledger.cover("7", windows[0][0], NOW - DAY, None)
+
+
+@pytest.mark.parametrize("end", [START + 50 * DAY, START + 90 * DAY - HOUR], ids=["long before", "at the lookback"])
+def test_a_state_after_an_end_is_not_read_on_and_stays(end: datetime) -> None:
+    known = entry(START + 90 * DAY, START)
+    windows, ledger = windows_of(known, Plan(START, end, NOW, 30 * DAY, HOUR))
+    assert (windows, ledger.state()) == ([], {"7": known})
+
+
+def test_an_end_before_what_the_state_covers_bounds_the_range_before_it_too() -> None:
+    """`since` cannot follow, since what lies between that end and it is not read."""
+    known = entry(START + 90 * DAY, START + 60 * DAY)
+    plan = Plan(START, START + 40 * DAY, NOW, 30 * DAY, HOUR)
+    windows, ledger = windows_of(known, plan)
+    assert windows == [(START + 30 * DAY, START + 40 * DAY), (START, START + 30 * DAY)]
+    assert all(ledger.may_read_on("7", *window, 0) for window in windows)
+    assert not any(ledger.cover("7", start, end, iso(start), 1) for start, end in windows)
+    assert ledger.state() == {"7": known}
 
 
 # --- empty history
