@@ -5,12 +5,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from integration_tests import connector, fields
 from integration_tests.posthog_server.api import SCOPES
@@ -113,8 +115,8 @@ def _imported(path: Path) -> Iterator[str]:
 
 
 def distributions(packages: set[str]) -> set[str]:
-    known = packages_distributions()
-    return {known[package][0].lower().replace("_", "-") for package in packages}
+    """As the registry names them."""
+    return {{"yaml": "pyyaml"}.get(package, package.replace("_", "-")) for package in packages}
 
 
 def declared() -> tuple[set[str], set[str]]:
@@ -137,6 +139,25 @@ def test_the_tests_import_only_what_is_declared(folder: str) -> None:
     of_another_environment = {"airbyte"}  # PyAirbyte
     connectors, developers = declared()
     assert distributions(imports(folder) - of_another_environment) <= connectors | developers
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_lock_can_be_installed_on_every_supported_python(python: str) -> None:
+    """As far as the libraries that are installed here can say."""
+    refused = []
+    for line in text("requirements.lock").splitlines():
+        pinned = Requirement(line)
+        applies = not pinned.marker or pinned.marker.evaluate(
+            {"python_full_version": f"{python}.99", "python_version": python}
+        )
+        try:
+            installed = distribution(pinned.name)
+        except PackageNotFoundError:  # for another Python, or another system
+            continue
+        allowed = SpecifierSet(installed.metadata["Requires-Python"] or "")
+        if applies and installed.version in pinned.specifier and f"{python}.99" not in allowed:
+            refused.append(f"{line} needs {allowed}")
+    assert refused == []
 
 
 # --- The form of Airbyte's documents
