@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from integration_tests.connector import STREAMS, config, run_command
 from integration_tests.posthog_server import PostHogServer, account_with, event
 from source_posthog import SourcePosthog, configured_catalog
+from source_posthog import version as version_module
 from source_posthog.entrypoint import execute, of_one_form
 
 SAMPLE = Path(__file__).parent / "sample_files" / "configured_catalog.json"
@@ -103,3 +105,43 @@ def test_help_names_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in ("spec", "check", "discover", "read", "catalog", "--version"))
+
+
+def test_a_command_line_that_is_not_valid_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (["nonsense"], ["read"], ["catalog", "--nonsense"]):
+        with pytest.raises(SystemExit) as ended:
+            execute(line)
+        assert ended.value.code == 2
+        assert capsys.readouterr().out == ""
+
+
+@dataclass
+class Installed:
+    """A distribution, as pip notes where it came from."""
+
+    noted: str | None
+    version: str = "9.9.9"
+
+    def read_text(self, name: str) -> str | None:
+        return self.noted if name == "direct_url.json" else None
+
+
+@pytest.mark.parametrize(
+    ("noted", "written", "line"),
+    [
+        ('{"vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}', None, "9.9.9 (commit 0123456789ab)"),
+        ('{"vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}', "8c2f1ab\n", "9.9.9 (commit 8c2f1ab)"),
+        ('{"url": "file:///somewhere", "dir_info": {}}', "", "9.9.9"),
+        (None, None, "9.9.9"),
+    ],
+    ids=["installed from a repository", "written at the build", "installed from a folder", "a wheel"],
+)
+def test_version_names_the_commit_where_it_is_known(
+    noted: str | None, written: str | None, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_module, "distribution", lambda _: Installed(noted))
+    monkeypatch.setattr(version_module, "PACKAGE", tmp_path)
+    monkeypatch.setattr(version_module, "CHECKOUT", tmp_path)
+    if written is not None:
+        (tmp_path / "COMMIT").write_text(written)
+    assert version_module.version_line() == f"source-posthog {line}"
