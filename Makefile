@@ -5,7 +5,7 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test test-fast coverage lint prove mutants bench lock clean
+.PHONY: demo test test-fast coverage lint prove mutants bench fields lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m integration_tests.demo
@@ -42,6 +42,10 @@ mutants: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m integration_tests.bench
 
+# The reference of fields, from the schemas.
+fields: $(STAMP)
+	$(BIN)/python -m integration_tests.fields
+
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python from 3.10 to 3.13 found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Installing into $(VENV) (once) ..."
@@ -56,4 +60,4 @@ lock:
 		--no-header --no-annotate pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-* .bench .coverage build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* .bench .cache .coverage build *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from integration_tests.connector import (
 from integration_tests.posthog_server import PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
-ROOT = Path(__file__).parents[1]
 BOTH = pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
 Run = Callable[..., Output]
 
@@ -264,9 +262,7 @@ def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form
     assert (
         'configured catalog, which says what to read and how: {"streams": [{"stream": {...}, "sync_mode":' in sentence
     )
-    sample = "integration_tests/sample_files/configured_catalog.json"
-    assert sample in sentence
-    assert (ROOT / sample).is_file()
+    assert "`source-posthog catalog` prints one" in sentence
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ def sentence(output: Output) -> str:
 
 
 @pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
-@pytest.mark.parametrize("kind", ["config", "catalog", "state"])
 @pytest.mark.parametrize(
-    ("content", "reason"),
-    [("{not json", "is not JSON"), ("", "is not JSON"), ("7", "is JSON, but of another kind. Expected: ")],
-    ids=["broken", "empty", "a number"],
+    ("kind", "content", "reason"),
+    [
+        *((kind, "{not json", "is not JSON") for kind in ("config", "catalog", "state")),
+        *((kind, "", "is not JSON") for kind in ("config", "catalog")),
+        *((kind, "7", "is JSON, but of another kind. Expected: ") for kind in ("config", "catalog", "state")),
+    ],
 )
 def test_a_file_of_the_wrong_kind_is_named(
     server: PostHogServer, how: Callable[..., Output], kind: str, content: Any, reason: str
@@ -83,8 +85,8 @@ def test_a_timestamp_in_the_state_that_is_no_date_is_named(server: PostHogServer
     assert "has no timestamp in ISO 8601" in error
 
 
-@pytest.mark.parametrize("state", [[], events_state({}), events_state({"7": {}}), None])
-def test_an_empty_state_is_a_first_sync(server: PostHogServer, state: list[dict[str, Any]] | None) -> None:
+@pytest.mark.parametrize("state", ["", "\n", [], events_state({}), events_state({"7": {}}), None])
+def test_an_empty_state_is_a_first_sync(server: PostHogServer, state: Any) -> None:
     output = run("read", config=config(server.url), catalog=catalog("events"), state=state)
     assert (output.status, len(output.records("events"))) == (0, 1)
 

@@ -26,10 +26,10 @@ MESSAGES = {*(kind.value for kind in Type), "DEBUG"}  # the last is the CDK's ow
 STATES = {kind.value for kind in AirbyteStateType}
 
 CONFIGURED = '{"streams": [{"stream": {...}, "sync_mode": "...", "destination_sync_mode": "..."}]}'
-SAMPLE = "integration_tests/sample_files/configured_catalog.json"
+SAMPLE = "`source-posthog catalog` prints one"
 EXPECTED = {
     "config": 'an object with the options: {"api_key": "...", "start_date": "2026-01-01T00:00:00Z"}',
-    "catalog": f"a configured catalog: {CONFIGURED}, like {SAMPLE}",
+    "catalog": f"a configured catalog: {CONFIGURED}; {SAMPLE}",
     "state": 'a list of states: [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, '
     '"stream_state": {...}}}], or what an earlier `read` printed',
 }
@@ -50,7 +50,7 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
         if _is_discovered(text):
             raise _problem(
                 f"The catalog file {path} is what `discover` prints: all that can be read. A sync needs a configured "
-                f"catalog, which says what to read and how: {CONFIGURED}. {SAMPLE} is one that reads all streams."
+                f"catalog, which says what to read and how: {CONFIGURED}; {SAMPLE} that reads all streams."
             )
         catalog = json.loads(text)
         _require_shallow(catalog)
@@ -78,13 +78,13 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
 
     The file is a list of states, as Airbyte gives it, or what a sync printed: its output as it is, read line by line
     since it can be large, or its STATE messages, in lines or in a list. Lines that are no message are ignored: the last
-    one of a sync that was killed can be half a line.
+    one of a sync that was killed can be half a line. An empty file is the output of a sync that printed nothing.
     """
     if not path:
         return []
     with _opened("state", path) as file:
         first = next((line for line in file if line.strip()), "")
-        if is_output := bool(list(_messages([first]))):
+        if is_output := not first or bool(list(_messages([first]))):
             contents: Iterable[Any] = _messages(_chained(first, file))
         else:
             contents = _listed(first + file.read())

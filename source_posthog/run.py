@@ -1,14 +1,13 @@
-"""The command `source-posthog spec|check|discover|read`."""
+"""The command `source-posthog spec|check|discover|read|catalog`."""
 
 import ctypes
 import sys
 from contextlib import suppress
 
-from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog.entrypoint import execute
 from source_posthog.reader import NOBODY_READS, Reader
-from source_posthog.source import SourcePosthog
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
@@ -34,7 +33,7 @@ def run() -> None:
     reader.watch()
     try:
         try:
-            launch(SourcePosthog(), sys.argv[1:] or ["--help"])
+            execute(sys.argv[1:] or ["--help"])
         except AirbyteTracedException as error:
             error.emit_message()
             reader.all_written()

@@ -15,7 +15,6 @@ from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
-    FailureType,
     Level,
     Status,
     SyncMode,
@@ -33,6 +32,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_posthog import clock
+from source_posthog.catalog import require_known
 from source_posthog.cautions import warn_of_config, warn_of_future_state
 from source_posthog.check import check_access, list_projects
 from source_posthog.declared import MANIFEST, with_defaults
@@ -50,8 +50,21 @@ from source_posthog.workers import Output, Workers
 class SourcePosthog(YamlDeclarativeSource):
     """PostHog's projects, cohorts, feature flags, persons, events, annotations and insights.
 
-    Needs no arguments. The CDK reads config, catalog and state when a source is built and ignores those that `check`,
-    `discover`, `streams` and `read` are given; here those methods go by what they are given.
+    Needs no arguments:
+
+        source = SourcePosthog()
+        config = {"api_key": "phx_...", "start_date": "2026-01-01T00:00:00Z"}
+        catalog = configured_catalog(source.discover(None, config), ["events"])
+        for message in source.read(None, config, catalog):
+            ...
+
+    The CDK reads config, catalog and state when a source is built and ignores those that `check`, `discover`, `streams`
+    and `read` are given; here those methods go by what they are given.
+
+    Args:
+        catalog: what the CDK's own entry points read; a configured catalog.
+        config: the options, as `spec` describes them: `api_key` and `start_date`, and any of the others.
+        state: where an earlier sync ended, as `read_state` reads it from a file.
     """
 
     def __init__(
@@ -101,6 +114,7 @@ class SourcePosthog(YamlDeclarativeSource):
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
+        """The streams that there are, each with its schema and its sync modes."""
         return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
@@ -114,9 +128,12 @@ class SourcePosthog(YamlDeclarativeSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
-        """The messages of one sync. It ends when whoever iterates stops, in whatever way."""
+        """The messages of one sync. It ends when whoever iterates stops, in whatever way.
+
+        Raises AirbyteTracedException at the end if a stream could not be read to its end, or at once if none can.
+        """
         source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
-        _require_known(catalog, source._names())
+        require_known([stream.stream.name for stream in catalog.streams], source._names())
         warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
         warn_of_future_state(state or [], clock.now(), logger)
         selected = {stream.stream.name for stream in catalog.streams}
@@ -147,7 +164,7 @@ class SourcePosthog(YamlDeclarativeSource):
         nothing else, so that syncs of one source do not mix."""
         source = copy.copy(self)
         source._sync = sync or Sync()
-        source._output = Output()
+        source._output = Output(source._sync.log.idle)
         source._connector_state_manager = _state_manager(state, catalog)
         source._message_repository = ConcurrentMessageRepository(source._output, InMemoryMessageRepository(Level.INFO))
         source._constructor = ComponentFactory(
@@ -241,13 +258,3 @@ def _state_manager(
         if stream.sync_mode == SyncMode.full_refresh:
             manager.update_state_for_stream(stream.stream.name, stream.stream.namespace, {})
     return manager
-
-
-def _require_known(catalog: ConfiguredAirbyteCatalog, known: list[str]) -> None:
-    unknown = sorted({stream.stream.name for stream in catalog.streams} - set(known))
-    if unknown:
-        raise AirbyteTracedException(
-            message=f"The catalog names streams that do not exist: {', '.join(unknown)}. Refresh the schema of the "
-            f"connection, or take them out; there are {', '.join(known)}.",
-            failure_type=FailureType.config_error,
-        )

@@ -6,12 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airbyte_cdk.logger import PRINT_BUFFER
+
 from source_posthog import clock
 from source_posthog.totals import Totals
 
 logger = logging.getLogger("airbyte")
 
 SECONDS_BETWEEN_LINES = 60
+SECONDS_BETWEEN_SIGNS = 600  # of life, while all that is going on is a wait
 SECONDS_WORTH_A_LINE = 30  # of waiting for our own request budget
 
 
@@ -28,7 +31,7 @@ class SyncLog:
         self.records: Counter[str] = Counter()
         self.windows = self.windows_done = self.events = self.late_events = 0
         self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
-        self._begun = self._last_line = clock.seconds()
+        self._begun = self._last_line = self._last_sign = clock.seconds()
 
     def request(self, stream: str) -> None:
         with self._lock:
@@ -50,6 +53,22 @@ class SyncLog:
                 f"Stream {stream}: waits {round(seconds)} s, since the requests that PostHog's cloud allows in a "
                 "minute or an hour are used up"
             )
+
+    def idle(self) -> None:
+        """Nothing comes at the moment.
+
+        Shows at once what was printed last, which the CDK holds back until it prints more, and says every ten minutes
+        how long the waits still take.
+        """
+        PRINT_BUFFER.flush()
+        with self._lock:
+            now = clock.seconds()
+            waits = {stream: end - now for stream, end in self._waits_end.items() if end > now}
+            if not waits or now - self._last_sign < SECONDS_BETWEEN_SIGNS:
+                return
+            self._last_sign = now
+        for stream, seconds in waits.items():
+            logger.info(f"Stream {stream}: still waiting, for another {max(1, round(seconds / 60))} min")
 
     def _wait(self, stream: str, seconds: float) -> None:
         """Count the part of the wait in which no other request of `stream` is waiting: workers wait side by side."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from queue import Empty, Queue, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LONGEST_QUEUE = 10_000  # records and other messages that are ready; more are not read ahead
+PATIENCE = 1.0  # seconds without a message, after which the sync counts as idle
 
 
 class Abandoned(Exception):
@@ -20,11 +22,23 @@ class Abandoned(Exception):
 
 
 class Output(Queue[QueueItem]):
-    """The queue that the workers fill, and that can be abandoned: then nobody waits in it, and nothing goes in."""
+    """The queue that the workers fill, and that can be abandoned: then nobody waits in it, and nothing goes in.
 
-    def __init__(self) -> None:
+    Attributes:
+        idle: called again and again, in the thread that waits for a message, for as long as none comes.
+    """
+
+    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
         super().__init__(maxsize=LONGEST_QUEUE)
         self._abandoned = False
+        self.idle = idle
+
+    def get(self, block: bool = True, timeout: float | None = None) -> QueueItem:
+        while block and timeout is None:
+            with suppress(Empty):
+                return super().get(timeout=PATIENCE)
+            self.idle()
+        return super().get(block, timeout)
 
     def put(self, item: QueueItem, block: bool = True, timeout: float | None = None) -> None:
         """Raises Abandoned when nobody reads any more."""

@@ -14,26 +14,26 @@ import pytest
 import yaml
 
 from integration_tests.connector import config
+from integration_tests.ecosystem.documents import DOCUMENTS, code
 from integration_tests.ecosystem.environments import ROOT
 from integration_tests.posthog_server import PostHogServer, demo_account
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TROUBLESHOOTING = ROOT / "docs" / "posthog.md"
 
 # Commands that are not run here, with the reason. Of those of make, it is tried that make knows them.
 ELSEWHERE = {
-    "pip install .": "test_image.py installs the connector into an environment of its own",
-    "python -m integration_tests.examples.posthog_to_duckdb": "test_pyairbyte.py runs it where PyAirbyte is",
+    "pip": "test_image.py builds a wheel, and installs it into an environment of its own",
+    "docker": "needs a container engine; test_image.py runs the steps of the Dockerfile one by one",
     "make": "the tests themselves, or what takes longer than all of them",
 }
 
 
 def blocks(language: str) -> list[Any]:
-    fence = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     return [
         pytest.param(block, id=f"{path.name} {place}")
         for path in DOCUMENTS
-        for place, block in enumerate(fence.findall(path.read_text()), 1)
+        if path.name != "examples.md"  # test_examples.py runs those
+        for place, block in enumerate(code(path, language), 1)
     ]
 
 

@@ -153,7 +153,7 @@ def test_an_earlier_release_goes_on_from_our_state(connection: Connection) -> No
 
 
 def test_a_sync_without_state_brings_back_what_an_earlier_release_lost(connection: Connection) -> None:
-    """Clear the stream and sync it again: docs/migration.md."""
+    """Clear the stream and sync it again: docs/posthog-migrations.md."""
     lost = len(connection.events[BUSY]) + len(connection.events[QUIET]) - len(connection.synced.ids("events"))
     assert lost > 0
     synced = run("read", config=connection.config, catalog=connection.catalog)

@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from integration_tests.connector import STREAMS, expected_keys
 from integration_tests.ecosystem.accounts import add_event, small_account
 from integration_tests.ecosystem.environments import ROOT, environment
-from integration_tests.posthog_server import Account, demo_account, microseconds
+from integration_tests.posthog_server import Account, microseconds
 
 CONNECTOR = Path(sys.executable).with_name("source-posthog")
 LOCK = Path(__file__).with_name("pyairbyte.lock")
@@ -63,10 +62,3 @@ def test_two_syncs_that_merge_leave_every_row_once_with_its_nested_values_and_ti
     rows = {row["id"]: row for row in syncs["second"]["events"]}
     assert {one.id: microseconds(rows[one.id]["timestamp"]) for one in events} == {one.id: one.at for one in events}
     assert {one.id: rows[one.id]["properties"] for one in events} == {one.id: one.properties for one in events}
-
-
-def test_the_example_prints_the_answer_of_a_query(tmp_path: Path) -> None:
-    printed = run(tmp_path, "-m", "integration_tests.examples.posthog_to_duckdb")
-    counts = Counter(one.event for project in demo_account().projects.values() for one in project.events)
-    top = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:5]
-    assert "\n".join(f"{number:>8}  {name}" for name, number in top) in printed

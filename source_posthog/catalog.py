@@ -1,0 +1,48 @@
+"""The configured catalog of a sync: what to read and how."""
+
+from collections.abc import Collection
+
+from airbyte_cdk.models import (
+    AirbyteCatalog,
+    AirbyteStream,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    FailureType,
+    SyncMode,
+)
+from airbyte_cdk.utils import AirbyteTracedException
+
+
+def configured_catalog(found: AirbyteCatalog, names: Collection[str] = ()) -> ConfiguredAirbyteCatalog:
+    """The streams of `found`, which is what `discover` returns, as a sync reads them.
+
+    All of them, or those with these `names`: incremental and deduplicated where that is possible, else overwritten.
+    Raises AirbyteTracedException (config_error) for a name that is not in `found`.
+    """
+    require_known(names, [stream.name for stream in found.streams])
+    return ConfiguredAirbyteCatalog(
+        streams=[_configured(stream) for stream in found.streams if not names or stream.name in names]
+    )
+
+
+def require_known(names: Collection[str], known: Collection[str]) -> None:
+    """Raise AirbyteTracedException (config_error) if not all `names` of streams are `known`."""
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise AirbyteTracedException(
+            message=f"The catalog names streams that do not exist: {', '.join(unknown)}. Refresh the schema of the "
+            f"connection, or take them out; there are {', '.join(known)}.",
+            failure_type=FailureType.config_error,
+        )
+
+
+def _configured(stream: AirbyteStream) -> ConfiguredAirbyteStream:
+    is_incremental = SyncMode.incremental in stream.supported_sync_modes
+    return ConfiguredAirbyteStream(
+        stream=stream,
+        sync_mode=SyncMode.incremental if is_incremental else SyncMode.full_refresh,
+        destination_sync_mode=DestinationSyncMode.append_dedup if is_incremental else DestinationSyncMode.overwrite,
+        primary_key=stream.source_defined_primary_key,
+        cursor_field=stream.default_cursor_field,
+    )
