@@ -1,8 +1,6 @@
 """Runs the connector as its users do, and reads what it printed."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
@@ -15,6 +13,7 @@ from unittest.mock import patch
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
+from integration_tests.forked import run_forked
 from integration_tests.posthog_server import KEY, Account
 from source_posthog import SourcePosthog
 
@@ -206,9 +205,7 @@ def run(command: str, *flags: str, **files: Any) -> Output:
 def run_command(command: str, *flags: str, **files: Any) -> Output:
     """The command `source-posthog` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), command, **files), *flags]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
-    return output(done.stdout + done.stderr, done.returncode)
+        return output(*run_forked([*arguments(Path(folder), command, **files), *flags]))
 
 
 def output(text: str, status: int) -> Output:

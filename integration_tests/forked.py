@@ -1,0 +1,40 @@
+"""`source-posthog` in processes of its own that do not each spend a second on imports.
+
+They are forked from one that has the connector imported; all else is as in a process that a shell starts: arguments,
+files, output and exit status. The image's and the documents' tests start the command itself.
+"""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["source_posthog.run"])
+LONGEST_RUN = 300  # seconds
+
+
+def run_forked(arguments: list[str]) -> tuple[str, int]:
+    """What `source-posthog ARGUMENTS` prints, and its exit status. Raises TimeoutError where it does not end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        process = FORKS.Process(target=_run, args=(arguments, str(out), str(err)))
+        process.start()
+        process.join(LONGEST_RUN)
+        status = process.exitcode
+        if status is None:
+            process.kill()
+            raise TimeoutError(f"source-posthog {' '.join(arguments)} did not end")
+        return out.read_text() + err.read_text(), status
+
+
+def _run(arguments: list[str], out: str, err: str) -> None:
+    for path, descriptor in ((out, 1), (err, 2)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, descriptor)
+        os.close(file)
+    sys.argv = ["source-posthog", *arguments]
+    from source_posthog.run import run
+
+    run()
