@@ -8,8 +8,13 @@ from source_posthog.answers import Answers
 from source_posthog.clock import Clock
 from source_posthog.gone import GoneProjects
 from source_posthog.health import Health
+from source_posthog.places import Places
 from source_posthog.project_list import ProjectList
+from source_posthog.query_facts import QueryFacts
 from source_posthog.sync_log import SyncLog
+
+# A fourth query of a project waits up to 30 s on the server and then fails with a 429 (docs/posthog-server.md).
+QUERIES_AT_ONCE = 3
 
 
 @dataclass
@@ -26,6 +31,8 @@ class Sync:
         gone: the projects that are there no more.
         health: whether PostHog still gives usable answers.
         projects: the projects that the sync covers, read once.
+        query_places: for the queries of a project, of all streams together.
+        query_facts: what is known of the queries, asked for once.
         is_check: somebody waits for the result of `check`.
     """
 
@@ -35,6 +42,8 @@ class Sync:
     gone: GoneProjects = field(default_factory=GoneProjects)
     health: Health = field(default_factory=Health)
     projects: ProjectList = field(default_factory=ProjectList)
+    query_places: Places = field(default_factory=lambda: Places(QUERIES_AT_ONCE))
+    query_facts: QueryFacts = field(default_factory=QueryFacts)
     is_check: bool = False
 
     def answered(self, stream: str, response: requests.Response) -> None:
