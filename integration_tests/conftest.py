@@ -1,11 +1,13 @@
 """What the tests of the whole connector share."""
 
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from integration_tests import connector
+from integration_tests.clickhouse import ClickHouse, Engine
 from integration_tests.connector import LIST, QUERY, Way
 
 
@@ -24,3 +26,17 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
     chosen: Way = request.param
     monkeypatch.setattr(connector, "COMMON", chosen.options)
     return chosen
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """One ClickHouse for all tests of a process. Its environment is made where it is not there."""
+    with Engine() as running:
+        yield running
+
+
+@pytest.fixture
+def clickhouse(engine: Engine) -> Iterator[ClickHouse]:
+    """The tables of one test; one that needs more than one account makes others of `engine`."""
+    with ClickHouse(engine) as tables:
+        yield tables

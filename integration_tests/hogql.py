@@ -3,7 +3,7 @@
 import importlib
 import json
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +23,13 @@ def parse_expr(text: str) -> Any:
 
 def parse_select(text: str) -> Any:
     """The syntax tree of a SELECT, as PostHog writes it in JSON. Raises HogQLError."""
-    return _tree(_parser().parse_select_json(text), text)
+    return _tree(_select_json(text), text)
+
+
+@lru_cache(maxsize=256)  # it takes up to 50 ms, and pages are asked for with the same SQL
+def _select_json(text: str) -> str:
+    answer: str = _parser().parse_select_json(text)
+    return answer
 
 
 @cache

@@ -5,22 +5,24 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import formatdate
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from . import event_list, event_query, row_lists
+from . import event_list, event_query, hogql_query, row_lists
 from .data import KEY, Account, Key, Project
 from .faults import FaultPlan, as_refusal, estimated_too_slow, out_of_memory, too_many_queries, too_slow
+from .hogql_tables import ProjectTables
 from .options import Options
 from .selection import Selection
 from .throttles import Throttles, Turns
 from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error
-from .values import SECOND, isoformat
+from .values import SECOND, Row, isoformat
 
 SCOPES = {
     "projects": "project:read",
@@ -41,6 +43,7 @@ TOO_MUCH = {504: too_slow, 512: estimated_too_slow, 513: out_of_memory}  # what 
 
 _PATH = re.compile(r"/api/projects(?:/([^/]+)(?:/([^/]+))?)?/?")
 
+Found = TypeVar("Found")
 UrlQuery = str | Mapping[str, str | list[str]] | Iterable[tuple[str, str]]
 
 
@@ -65,7 +68,8 @@ class PostHog(Options):
         self._lock = threading.Lock()
         self._turns = {"events": Turns(EVENT_LISTS_AT_ONCE), "query": Turns(QUERIES_AT_ONCE)}
         self._throttles = Throttles(lambda: self.clock())  # tests may put another clock in place
-        self._cache: dict[tuple[int, str], event_query.Found] = {}
+        self._cache: dict[tuple[int, str], Any] = {}
+        self._tables = ProjectTables(self.clickhouse) if self.clickhouse else None
         self.reset()
 
     def reset(self) -> None:
@@ -273,17 +277,44 @@ class PostHog(Options):
             raise Refusal(415, "unsupported_media_type", "Unsupported media type in request.")
         is_forced = event_query.is_forced(seen.body)
         asked = seen.body["query"]
+        kind = event_query.require_known_fields(asked)
+        if kind == "HogQLQuery" and self._tables is not None:
+            run = partial(self._hogql, project, asked, self._tables)
+            answer, is_cached = self._found(project, asked, is_forced, run)
+            return hogql_query.body(answer, is_cached=is_cached)
         knows_created_at = not self.without_created_at_filter
         query = event_query.parse(asked, self._now(), project, self.query_cap, knows_created_at=knows_created_at)
-        same = project.id, json.dumps(asked, sort_keys=True)
-        if not is_forced and same in self._cache:
-            return event_query.answer(project, query, self._cache[same], is_cached=True)
-        with self._turns["query"].taken(project.id, self.fourth_query_wait, lambda: as_refusal(too_many_queries())):
-            self.closing.wait(self.page_delay)
+
+        def find() -> event_query.Found:
             if isinstance(query, event_query.EventsQuery):  # a count reads one column, whatever the range
                 self._require_fast(project, query)
-            self._cache[same] = found = event_query.find(project, query, self._chance())
-        return event_query.answer(project, query, found, is_cached=False)
+            return event_query.find(project, query, self._chance())
+
+        found, is_cached = self._found(project, asked, is_forced, find)
+        return event_query.answer(project, query, found, is_cached=is_cached)
+
+    def _found(self, project: Project, asked: Row, is_forced: bool, find: Callable[[], Found]) -> tuple[Found, bool]:
+        """What `find` gives, or gave the last time that this was asked; and whether it is that."""
+        same = project.id, json.dumps(asked, sort_keys=True)
+        if not is_forced and same in self._cache:
+            return self._cache[same], True
+        with self._turns["query"].taken(project.id, self.fourth_query_wait, lambda: as_refusal(too_many_queries())):
+            self.closing.wait(self.page_delay)
+            self._cache[same] = found = find()
+        return found, False
+
+    def _hogql(self, project: Project, asked: Row, tables: ProjectTables) -> Row:
+        return hogql_query.run(
+            tables.clickhouse,
+            asked,
+            lambda name: tables.get(project, name, self._now()),
+            zone=str(project.zone),
+            in_utc=event_query.in_utc(asked),
+            greatest=self.query_cap,
+            seconds=self.hogql_seconds,
+            most_rows=self.most_rows_scanned,
+            too_many_rows=lambda: as_refusal(TOO_MUCH[self.scan_status]()),
+        )
 
     def _require_fast(self, project: Project, query: Selection) -> None:
         """Raise Refusal (504, 512 or 513) where the range is too much for the server."""

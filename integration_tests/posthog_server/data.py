@@ -146,6 +146,7 @@ class Project:
         broken_insights: by the id of an insight, the status (400 or 500) of every page that it is on.
         no_access: the project exists, but the key's user is not let in.
         settings: fields of the project's own row that differ from the usual.
+        groups, cohort_people: rows of the tables of these names, which only queries read.
     """
 
     id: int
@@ -156,6 +157,8 @@ class Project:
     feature_flags: list[Row] = field(default_factory=list)
     annotations: list[Row] = field(default_factory=list)
     insights: list[Row] = field(default_factory=list)
+    groups: list[Row] = field(default_factory=list)
+    cohort_people: list[Row] = field(default_factory=list)
     organization: str = ORGANIZATION
     dropped_persons: set[int] = field(default_factory=set)
     broken_insights: dict[int, int] = field(default_factory=dict)

@@ -82,12 +82,18 @@ def bounds(body: Any, now: int, zone: tzinfo) -> tuple[int, int]:
     return start - 1, end
 
 
-def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at: bool = True) -> Query:
-    """The query, its limit clamped to `cap`. Raises Refusal (400) for what the server does not understand."""
+def require_known_fields(query: Row) -> str:
+    """The kind of `query`. Raises Refusal (400) for an unknown kind, and for a field that its kind does not have."""
     kind = str(query.get("kind"))
     if kind not in _FIELDS:
         raise invalid(f"Unsupported query kind: {kind}")
     _no_others(query, {"kind", *_FIELDS[kind]})
+    return kind
+
+
+def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at: bool = True) -> Query:
+    """The query, its limit clamped to `cap`. Raises Refusal (400) for what the server does not understand."""
+    kind = require_known_fields(query)
     after, before = bounds({"query": query}, now, project.zone)
     if kind == "HogQLQuery":
         counted_range(str(query.get("query")))  # raises
@@ -112,7 +118,7 @@ def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at:
         where=where(conditions, knows_created_at=knows_created_at),
         now=now,
         columns=tuple(columns),
-        zone=_zone(query.get("modifiers") or {}, project),
+        zone=timezone.utc if in_utc(query) else project.zone,
     )
 
 
@@ -204,9 +210,11 @@ def _oldest_first(order: Any) -> bool:
     return known
 
 
-def _zone(modifiers: Row, project: Project) -> tzinfo:
+def in_utc(query: Row) -> bool:
+    """Whether instants shall come in UTC, not in the project's zone. Raises Refusal (400) for other modifiers."""
+    modifiers = query.get("modifiers") or {}
     _no_others(modifiers, {"convertToProjectTimezone"})
-    return timezone.utc if modifiers.get("convertToProjectTimezone") is False else project.zone
+    return modifiers.get("convertToProjectTimezone") is False
 
 
 def _are_strings(value: Any) -> bool:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from integration_tests.clickhouse import ClickHouse
+
 from .event_query import GREATEST_LIMIT
 
 
@@ -22,11 +24,14 @@ class Options:
         fourth_query_wait: seconds that a fourth query of one project waits for its turn.
         offset_penalty: seconds that an event list with an offset takes longer.
         longest_range: seconds; an event list or EventsQuery of a longer range is too slow (504). None: any is fine.
-        most_rows_scanned: one with more events in its range is refused with `scan_status`. None: any is fine.
+        most_rows_scanned: one with more events in its range is refused with `scan_status`, and so is a HogQLQuery
+            that reads more rows. None: any is fine.
         scan_status: 504 (too slow), 512 (estimated too slow) or 513 (out of memory).
         without_event_list, without_query: this endpoint is gone (404).
         without_hogql_filter: a server from before 2023, whose event list knows no filter of type hogql (400).
         without_created_at_filter: HogQL knows the ids of events but not `created_at` (400).
+        clickhouse: what runs each HogQLQuery; without it the server knows none but a count of a range.
+        hogql_seconds: the longest that a HogQLQuery may run before it is too slow (504).
         clock: seconds since the epoch; tests may stop it.
         seed: of the chance that the server makes use of, e.g. in the order of ties.
     """
@@ -47,5 +52,7 @@ class Options:
     without_query: bool = False
     without_hogql_filter: bool = False
     without_created_at_filter: bool = False
+    clickhouse: ClickHouse | None = None
+    hogql_seconds: float = 10.0
     clock: Callable[[], float] = time.time
     seed: int = 0

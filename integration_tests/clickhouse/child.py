@@ -1,0 +1,28 @@
+"""A ClickHouse behind standard input and output, run by the Python of an environment that has chDB.
+
+A line in is the JSON of a statement, a string. The line out is `{"answer": "<what ClickHouse wrote>"}`, or
+`{"error": "<its message>"}`. It ends with its input, so also when the process that started it is killed.
+"""
+
+import json
+import os
+import sys
+
+from chdb.session import Session
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the library itself prints must not come between
+    session = Session()
+    for line in sys.stdin:
+        try:
+            reply = {"answer": session.query(json.loads(line), "JSONCompact").bytes().decode(errors="replace")}
+        except Exception as error:  # the library has classes of its own, by version
+            reply = {"error": str(error)}
+        answers.write(json.dumps(reply) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
