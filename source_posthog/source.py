@@ -66,6 +66,7 @@ class SourcePosthog(YamlDeclarativeSource):
         self._masks: list[str] = []
         self._sync = Sync()
         self._output = Output()
+        self.message_repository = InMemoryMessageRepository()  # what the entrypoint prints before a command ends
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """`config` as it is meant, or where it is not valid one that says so as soon as it is used (refused.py).
@@ -107,14 +108,12 @@ class SourcePosthog(YamlDeclarativeSource):
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         """All streams. Raises AirbyteTracedException where a query of the user's own cannot be read.
 
-        Airbyte takes a catalog that comes before the error, so the entrypoint then finds the other streams among the
-        messages that are due.
+        The entrypoint then prints a catalog of the other streams before the error, which Airbyte shows with it.
         """
         streams, refusal = shown(self.streams(config))
         catalog = AirbyteCatalog(streams=streams)
         if refusal:
-            self._message_repository = InMemoryMessageRepository()
-            self._message_repository.emit_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+            self.message_repository.emit_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
             raise refusal
         return catalog
 

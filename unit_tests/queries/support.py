@@ -38,10 +38,9 @@ class Table:
         return [tuple(row) for row in _shown(self.database.execute(SQL).fetchall())]
 
     def delete(self, **values: Any) -> None:
-        for column, value in values.items():
-            values[column] = _WHOLE_SECOND.sub(r"\1.000000Z", value) if isinstance(value, str) else value
         where = " AND ".join(f"`{column}` = :{column}" for column in values)
-        self.database.execute(f"DELETE FROM t WHERE {where}", values)
+        stored = {column: _stored(value) for column, value in values.items()}
+        self.database.execute(f"DELETE FROM t WHERE {where}", stored)
 
     def __call__(self, question: Question) -> Answer:
         self.asked.append(question)
@@ -59,6 +58,11 @@ class Table:
         columns = [one[0] for one in cursor.description]
         types = {column: self.types.get(column, "UInt64") for column in columns}
         return Answer(types, rows, complete=len(rows) < self.limit)
+
+
+def _stored(cell: Any) -> Any:
+    """An instant so that it has its place in the order of strings."""
+    return _WHOLE_SECOND.sub(r"\1.000000Z", cell) if isinstance(cell, str) else cell
 
 
 def _shown(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

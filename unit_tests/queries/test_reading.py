@@ -141,8 +141,8 @@ def test_a_project_that_refuses_a_comparison_is_asked_for_its_own_types() -> Non
             raise Refused("Cannot compare")
         return table(question)
 
+    others = {"id": "Int64", "at": "DateTime"}
     with pytest.raises(Unreadable, match="'2026-01-01T00:00:00Z' in the state is not a value"):
-        others = {"id": "Int64", "at": "DateTime"}
         list(read(query("id", cursor_field="at"), others, ask, by_cursor=True, since="2026-01-01T00:00:00Z"))
 
 
