@@ -26,7 +26,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _BEFORE_NAMES = {
     *("SELECT", "DISTINCT", "FROM", "JOIN", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "BY", "AND", "OR", "NOT", "ON"),
     *("USING", "AS", "IN", "LIKE", "ILIKE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "WITH", "RECURSIVE"),
-    *("INTERVAL", "LIMIT", "OFFSET"),
+    "INTERVAL",
 }
 _END_OF_LIMIT = ("LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", "SETTINGS")
 
@@ -119,6 +119,8 @@ def _is_clause(outer: Sequence[Token], place: int) -> bool:
         return place < 2 or outer[place - 2].word in ("SELECT", "DISTINCT") or outer[place - 2].text in (",", ".")
     if before.kind == "sign":
         return before.text in _CLOSING.values() or before.text == "%"
+    if before.word in ("LIMIT", "OFFSET"):  # a clause, or itself a name
+        return not _is_clause(outer, place - 1)
     return before.word not in _BEFORE_NAMES
 
 

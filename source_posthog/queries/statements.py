@@ -78,7 +78,7 @@ def page(
 
 def quoted(column: str) -> str:
     """`column` as HogQL writes the name of a column, whatever is in it."""
-    return "`" + column.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    return "`" + column.replace("\\", "\\\\").replace("`", "``") + "`"
 
 
 def _wrapped(sql: str, conditions: Sequence[str] = (), select: str = "*") -> str:
