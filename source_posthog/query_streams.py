@@ -50,7 +50,12 @@ class QuerySchemaLoader(SchemaLoader):
 
     def get_json_schema(self) -> Mapping[str, Any]:
         """Raises PostHogError, naming the query, where PostHog refuses it, its columns do not fit, or no project
-        answers."""
+        answers.
+
+        In a sync it is that of the catalog: the engine wants it where an error would end all streams.
+        """
+        if (known := self.sync.schemas.get(self.name)) is not None:
+            return known
         columns = {column: json_schema(type_) for column, type_ in self._types().items()}
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
@@ -73,7 +78,7 @@ class QuerySchemaLoader(SchemaLoader):
             except PostHogError as error:
                 if isinstance(error, QueryError) or error.failure_type != FailureType.config_error:
                     raise
-                refusal = error
+                refusal = refusal or error
         raise refusal or PostHogError(
             f"Stream {self.name}: there is no project to ask for the columns of the query.", FailureType.config_error
         )

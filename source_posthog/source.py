@@ -161,7 +161,8 @@ class SourcePosthog(YamlDeclarativeSource):
         """This source for one sync: it has the manifest, which is costly to resolve, in common with this one, and
         nothing else, so that syncs of one source do not mix."""
         source = copy.copy(self)
-        source._sync = sync or Sync()
+        streams = [one.stream for one in catalog.streams] if catalog else []
+        source._sync = sync or Sync(schemas={stream.name: stream.json_schema for stream in streams})
         source._output = Output()
         source._connector_state_manager = _state_manager(state, catalog)
         source._message_repository = ConcurrentMessageRepository(source._output, InMemoryMessageRepository(Level.INFO))

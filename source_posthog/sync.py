@@ -1,6 +1,8 @@
 """What the components of one sync share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -33,6 +35,7 @@ class Sync:
         projects: the projects that the sync covers, read once.
         query_places: for the queries of a project, of all streams together.
         query_facts: what is known of the queries, asked for once.
+        schemas: of the streams in the catalog that is read.
         is_check: somebody waits for the result of `check`.
     """
 
@@ -44,6 +47,7 @@ class Sync:
     projects: ProjectList = field(default_factory=ProjectList)
     query_places: Places = field(default_factory=lambda: Places(QUERIES_AT_ONCE))
     query_facts: QueryFacts = field(default_factory=QueryFacts)
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_check: bool = False
 
     def answered(self, stream: str, response: requests.Response) -> None:

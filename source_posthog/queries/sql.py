@@ -60,7 +60,7 @@ def one_select(text: str) -> str:
     for place, token in enumerate(outer):
         if token.word in ("LIMIT", "OFFSET") and _is_clause(outer, place) and not _is_limit_by(outer, place):
             raise NotOneSelect(
-                f"has a {token.word} of its own, and the connector adds one for each page: take it off, or put that "
+                f"has {'an' if token.word == 'OFFSET' else 'a'} {token.word} of its own, and the connector adds one for each page: take it off, or put that "
                 "part into a subquery"
             )
     return statement.strip()
