@@ -59,9 +59,10 @@ def one_select(text: str) -> str:
         raise NotOneSelect("is not a SELECT")
     for place, token in enumerate(outer):
         if token.word in ("LIMIT", "OFFSET") and _is_clause(outer, place) and not _is_limit_by(outer, place):
+            article = "an" if token.word == "OFFSET" else "a"
             raise NotOneSelect(
-                f"has {'an' if token.word == 'OFFSET' else 'a'} {token.word} of its own, and the connector adds one for each page: take it off, or put that "
-                "part into a subquery"
+                f"has {article} {token.word} of its own, and the connector adds one for each page: take it off, or put "
+                "that part into a subquery"
             )
     return statement.strip()
 
