@@ -25,6 +25,7 @@ DEFAULT_LIMIT = 100
 GREATEST_LIMIT = 50_000
 
 TABLE_FUNCTIONS = {"numbers"}
+JOINED = "person"  # columns of this name and a dot are those of a table that is joined where a query names them
 _NAMED = ("Alias", "ColumnsExpr", "Placeholder")  # columns whose names are not how they are written
 _ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\b": "\\b"})
 
@@ -53,7 +54,10 @@ def translated(
         tree = parse_select(hogql)
     except HogQLError as error:
         raise invalid(str(error).removesuffix(f": {hogql}"), "syntax_error") from None
-    editor = _Editor(hogql, values, table, zone, {node["name"] for node in _nodes(tree) if node["node"] == "CTE"})
+    nodes = list(_nodes(tree))
+    ctes = {node["name"] for node in nodes if node["node"] == "CTE"}
+    joins = any(node["node"] == "Field" and JOINED in node["chain"][:-1] for node in nodes)
+    editor = _Editor(hogql, values, table, zone, ctes, joins)
     editor.visit(tree)
     is_one = tree["node"] == "SelectQuery"
     limited = [editor.limit(select, greatest, one_more=is_one) for select in _outermost(tree)]
@@ -67,6 +71,7 @@ class _Editor:
     table: Callable[[str], Table | None]
     zone: str | None
     ctes: set[str]
+    joins: bool
     edits: list[tuple[int, int, str]] = field(default_factory=list)
 
     def edited(self, end: int) -> str:
@@ -129,7 +134,11 @@ class _Editor:
             self._replace(table, self._selected(found) + ("" if node.get("alias") else f" AS {quoted(name)}"))
 
     def _selected(self, table: Table) -> str:
-        columns = ", ".join(self._in_zone(quoted(name), type_) for name, type_ in table.columns.items())
+        columns = ", ".join(
+            self._in_zone(quoted(name), type_)
+            for name, type_ in table.columns.items()
+            if self.joins or not name.startswith(f"{JOINED}.")
+        )
         return f"(SELECT {columns} FROM {table.name})"
 
     def _in_zone(self, column: str, type_: str) -> str:
@@ -202,7 +211,11 @@ def literal(value: object) -> str:
 def _expression(chain: list[str | int]) -> str:
     """A path as ClickHouse reads it: what follows `properties` is taken out of its JSON, as a string or NULL."""
     names = [str(name) for name in chain]
-    place = names.index("properties") if "properties" in names[:-1] else len(names) - 1
+    if JOINED in names[:-1]:
+        at = names.index(JOINED)
+        return _expression([*chain[:at], f"{JOINED}.{names[at + 1]}", *chain[at + 2 :]])
+    ends = [place for place, name in enumerate(names[:-1]) if name in ("properties", f"{JOINED}.properties")]
+    place = ends[0] if ends else len(names) - 1
     column = ".".join(name if name == "*" else quoted(name) for name in names[: place + 1])
     keys = ", ".join(str(key + 1) if isinstance(key, int) else literal(key) for key in chain[place + 1 :])
     if not keys:

@@ -1,5 +1,6 @@
 """The tables that HogQL finds in each project, made from what the account holds."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "person_id": "UUID",
         "person_mode": "String",
         "$session_id": "Nullable(String)",
+        "person.id": "UUID",
+        "person.created_at": "DateTime64(3, 'UTC')",
+        "person.properties": "String",
+        "person.is_identified": "Int8",
     },
     "persons": {
         "id": "UUID",
@@ -56,18 +61,20 @@ class ProjectTables:
 
     clickhouse: ClickHouse
     _made: dict[tuple[int, str], tuple[Rows, Table]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, project: Project, name: str, now: int) -> Table | None:
         """The table `name` as of `now` (microseconds)."""
-        there = self.clickhouse.get(project.id, name)
-        rows, made = self._made.get((project.id, name), (None, None))
-        if name not in _ROWS or there is not made:
-            return there
-        current = _ROWS[name](project, now)
-        if made is None or current != rows:
-            made = self.clickhouse.table(project.id, name, COLUMNS[name], current)
-            self._made[project.id, name] = current, made
-        return made
+        with self._lock:  # else one of two queries at once would take what the other made for a test's own
+            there = self.clickhouse.get(project.id, name)
+            rows, made = self._made.get((project.id, name), (None, None))
+            if name not in _ROWS or there is not made:
+                return there
+            current = _ROWS[name](project, now)
+            if made is None or current != rows:
+                made = self.clickhouse.table(project.id, name, COLUMNS[name], current)
+                self._made[project.id, name] = current, made
+            return made
 
 
 def _events(project: Project, now: int) -> Rows:
@@ -83,6 +90,7 @@ def _events(project: Project, now: int) -> Rows:
             project.people.id_of(event.distinct_id),
             "full",
             event.properties.get("$session_id"),
+            *_person(project.people.of(event.distinct_id) or {"id": project.people.id_of(event.distinct_id)}),
         ]
         for event in _visible(project, now)
         for _ in range(1 + event.unmerged)
@@ -90,14 +98,15 @@ def _events(project: Project, now: int) -> Rows:
 
 
 def _persons(project: Project, now: int) -> Rows:
+    return [_person(person) for person in list(project.persons)]
+
+
+def _person(person: Row) -> list[Any]:
     return [
-        [
-            person.get("uuid") or person["id"],
-            person.get("created_at"),
-            _json(person.get("properties") or {}),
-            int(bool(person.get("is_identified"))),
-        ]
-        for person in list(project.persons)
+        person["id"],
+        person.get("created_at") or 0,
+        _json(person.get("properties") or {}),
+        int(bool(person.get("is_identified"))),
     ]
 
 

@@ -16,6 +16,10 @@ class People:
         self._listed: dict[str, bytes] = {}
         self._queried: dict[str, bytes] = {}
 
+    def of(self, distinct_id: str) -> Row | None:
+        """The person's row in the list of persons."""
+        return self._by_distinct_id.get(distinct_id)
+
     def listed(self, distinct_id: str) -> bytes:
         """What the events list gives with `include_person=true`, as JSON."""
         if distinct_id not in self._by_distinct_id:
