@@ -65,12 +65,12 @@ class QueryAsking:
         return self.sync.query_facts.most_rows(self._asked_most_rows)
 
     def _asked_most_rows(self) -> int:
+        """As many as there are in an answer that could have more; if the limit is higher, one question more is asked."""
         try:
-            response, limit = self._sent(numbers(FIRST_LIMIT))
+            response, _ = QueryAsking(self.requester, self.stream_slice, self.sync)._sent(numbers(FIRST_LIMIT))
         except Refused:  # an old server, which has no such table; a limit below our page is not known of any
             return FIRST_LIMIT
-        rows = len(_answer(self.sync.answers.body(response)).rows)
-        return rows if rows < limit else FIRST_LIMIT
+        return len(_answer(self.sync.answers.body(response)).rows)
 
 
 def _body(question: Question, limit: int) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def texts_of(node: ast.AST) -> Iterator[str]:
 
 
 def trees() -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in sorted((ROOT / "source_posthog").glob("*.py"))]
+    return [ast.parse(path.read_text()) for path in sorted((ROOT / "source_posthog").rglob("*.py"))]
 
 
 def sentences_of_the_manifest() -> list[str]:
@@ -137,7 +137,9 @@ def sentences_of_the_code() -> list[str]:
     for call in (node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         shown = [word.value for word in call.keywords if word.arg == "message"]
-        shown += call.args[:1] if name in ("_failed", "warning", "PostHogError", "RedirectRefused") else []
+        shown += (
+            call.args[:1] if name in ("_failed", "warning", "PostHogError", "QueryError", "RedirectRefused") else []
+        )
         shown += call.args[2:3] if name == "ErrorResolution" else []
         found += [next(texts_of(one)) for one in shown if isinstance(one, ast.Constant | ast.JoinedStr)]
     return found

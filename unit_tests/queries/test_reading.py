@@ -14,7 +14,7 @@ from source_posthog.queries.statements import Question
 from unit_tests.queries.support import SQL, Table, any_value
 
 KEY_TYPES = ("UUID", "String", "Int32", "UInt64", "Date", "DateTime64(6, 'UTC')", "LowCardinality(String)")
-TABLES = int(os.environ.get("TABLES", "400"))
+TABLES = 10_000 if os.environ.get("PROOF") == "long" else 400
 
 
 def query(*primary_key: str, cursor_field: str = "") -> Definition:
