@@ -65,7 +65,7 @@ class QueryAsking:
         return self.sync.query_facts.most_rows(self._asked_most_rows)
 
     def _asked_most_rows(self) -> int:
-        """As many as there are in an answer that could have more; if the limit is higher, one question more is asked."""
+        """As many as came of ten thousand. It may give more: a page with as many is followed by one question more."""
         try:
             response, _ = QueryAsking(self.requester, self.stream_slice, self.sync)._sent(numbers(FIRST_LIMIT))
         except Refused:  # an old server, which has no such table; a limit below our page is not known of any

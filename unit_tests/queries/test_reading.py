@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections import Counter
 from typing import Any
 
@@ -159,18 +160,37 @@ def test_a_refusal_that_the_types_do_not_explain_is_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "sentence"),
+    ("type_", "values", "sentence"),
     [
-        ([["b"], ["a"]], "not in the order"),
-        ([["a\ufffd"]], "is not a value that the column `id` can be read by"),
-        ([[3]], "3 in the row with id 3 is not a value"),
+        ("String", ["b", "a"], "not in the order"),
+        ("Bool", [True, False], "not in the order"),
+        ("DateTime", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00"], "not in the order"),
+        ("String", ["a\ufffd"], "is not a value that the column `id` can be read by"),
+        ("String", [3], "3 in the row with id 3 is not a value"),
+        ("Bool", [1], "1 in the row with id 1 is not a value"),
+        ("Int8", ["1"], "'1' in the row with id '1' is not a value"),
+        ("Date", ["yesterday"], "'yesterday' in the row"),
+        ("DateTime", ["yesterday"], "'yesterday' in the row"),
     ],
-    ids=["out of order", "bytes that are no UTF-8", "another type"],
 )
-def test_an_answer_that_cannot_be_read_on_from_is_an_error(rows: list[list[Any]], sentence: str) -> None:
-    types = {"id": "String"}
-    with pytest.raises(Unreadable, match=sentence):
-        list(read(query("id"), types, lambda _: Answer(types, rows, complete=True)))
+def test_an_answer_that_cannot_be_read_on_from_is_an_error(type_: str, values: list[Any], sentence: str) -> None:
+    answer = Answer({"id": type_}, [[value] for value in values], complete=True)
+    with pytest.raises(Unreadable, match=re.escape(sentence)):
+        list(read(query("id"), answer.types, lambda _: answer))
+
+
+def test_columns_may_stand_in_another_order_on_the_next_page() -> None:
+    pages = iter(
+        [
+            Answer({"id": "Int8", "n": "Int8"}, [[1, 9], [2, 8]], complete=False),
+            Answer({"n": "Int8", "id": "Int8"}, [[7, 3]], complete=True),
+        ]
+    )
+    got = list(read(query("id"), {"id": "Int8", "n": "Int8"}, lambda _: next(pages)))
+    assert [(batch.columns, batch.rows) for batch in got] == [
+        (["id", "n"], [[1, 9], [2, 8]]),
+        (["n", "id"], [[7, 3]]),
+    ]
 
 
 def test_an_empty_page_that_is_not_complete_is_an_error() -> None:
