@@ -1,6 +1,7 @@
 """The recipes of docs/queries.md: read by PostHog's own parser, and run on a real ClickHouse."""
 
 import json
+import logging
 import random
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from integration_tests.connector import catalog, config, run
 from integration_tests.hogql import parse_select
 from integration_tests.in_process import URL, answers_from
 from integration_tests.posthog_server import PostHog, account_with, event, make_persons
+from source_posthog import SourcePosthog
 from source_posthog.queries.sql import one_select
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "queries.md").read_text()
@@ -46,6 +48,12 @@ def test_there_are_six_recipes_and_all_are_read_by_posthogs_parser() -> None:
     assert len(RECIPES) == 6
     for recipe in [*RECIPES.values(), *BLOCKS[0]["queries"]]:
         assert parse_select(one_select(recipe["query"]))["node"] == "SelectQuery"
+
+
+def test_the_examples_of_the_spec_are_read_by_posthogs_parser() -> None:
+    options = SourcePosthog().spec(logging.getLogger("airbyte")).connectionSpecification["properties"]
+    examples = options["queries"]["items"]["properties"]["query"]["examples"]
+    assert [parse_select(one_select(query))["node"] for query in examples] == ["SelectQuery"] * 3
 
 
 def test_the_recipes_can_stand_in_one_configuration(posthog: PostHog) -> None:

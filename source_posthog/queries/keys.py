@@ -62,9 +62,8 @@ def _instant(value: Any) -> str:
 
 WHOLE = Kind("{}", "{}", _whole, _whole)
 STRING = Kind("{}", "{}", _string, _string)
-AS_STRING = Kind(
-    "toString({})", "{}", _string, _string
-)  # ClickHouse orders a UUID by its second half, an Enum by number
+# ClickHouse orders a UUID by its second half, and an Enum by its number.
+AS_STRING = Kind("toString({})", "{}", _string, _string)
 BOOLEAN = Kind("{}", "{}", _boolean, _boolean)
 DATE = Kind("{}", "toDate({})", _date, _string)
 # A bare string would be read in the time zone of the project.

@@ -78,7 +78,9 @@ def read(
     answer = reader.first()
     while True:
         is_complete = answer.complete
-        yield reader.batch(answer)
+        batch = reader.batch(answer)
+        del answer  # pages are most of the memory: whoever emits the batch lets go of it row by row
+        yield batch
         if is_complete:
             return
         answer = reader.following()
