@@ -179,6 +179,29 @@ def test_every_row_of_random_tables_comes_once_in_full_and_incremental_syncs(
                 assert Counter(row["number"] for row in output.records("t")) == expected, (seed, types, incremental)
 
 
+@pytest.mark.parametrize("incremental", [False, True], ids=["full", "incremental"])
+def test_rows_that_stay_are_not_lost_while_others_come_and_go_between_pages(
+    posthog: PostHog, clickhouse: ClickHouse, incremental: bool
+) -> None:
+    rng = random.Random(5)
+    del posthog.account.projects[8]
+    numbers = set(range(130))
+    staying = set(rng.sample(sorted(numbers), 90))
+
+    def change(body: Any) -> Any:
+        numbers.difference_update(rng.sample(sorted(numbers - staying), min(3, len(numbers - staying))))
+        numbers.update(rng.randrange(200, 900) for _ in range(3))
+        clickhouse.table(7, "visits", COLUMNS, visits(*numbers))
+        return body
+
+    posthog.faults.add(Fault(stream="query", times=None, **rewrite(change)))
+    output = read(VISITS, incremental=incremental)
+    times = Counter(row["n"] for row in output.records("visits"))
+    assert output.errors == []
+    assert {number for number in staying if times[number] != 1} == set()
+    assert max(times.values()) == 1
+
+
 # --- incremental
 
 
