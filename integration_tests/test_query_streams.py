@@ -17,12 +17,14 @@ from integration_tests.posthog_server import (
     Fault,
     PostHog,
     account_with,
+    estimated_too_slow,
     event,
     key_not_for_project,
     missing_scope,
     out_of_memory,
     rewrite,
     too_many_queries,
+    too_slow,
 )
 
 INSTANT = "DateTime64(6, 'UTC')"
@@ -434,6 +436,17 @@ def test_a_page_that_is_too_much_for_posthog_is_asked_for_in_smaller_ones(
     assert rows(read(VISITS)) == due(clickhouse, 7, 8)
     limits = {seen.body["query"]["query"].split()[-1] for seen in posthog.requests if seen.project_id == 8}
     assert {"2500", "1000"} <= limits
+
+
+@pytest.mark.parametrize("fault", [too_slow(), estimated_too_slow(), out_of_memory()], ids=["504", "512", "513"])
+def test_a_query_that_is_always_too_slow_fails_with_advice(
+    posthog: PostHog, clickhouse: ClickHouse, fault: dict[str, Any]
+) -> None:
+    posthog.faults.add(Fault(stream="query", project_id=8, times=None, **fault))
+    output = read(VISITS)
+    assert "Stream visits, project 8: no usable answer in 6 tries" in output.errors[0]
+    assert "PostHog is too slow for the query: let it read less" in output.errors[0]
+    assert rows(output) == due(clickhouse, 7)
 
 
 def test_a_project_that_refuses_access_fails_and_the_others_are_read(posthog: PostHog, clickhouse: ClickHouse) -> None:
