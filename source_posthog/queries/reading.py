@@ -97,8 +97,11 @@ class _Order:
 
     def position(self, row: Row) -> tuple[Any, ...]:
         """Where `row` stands in the order. Raises Unreadable."""
-        named = self.named(row)
-        return tuple(_position(key, row[place], named) for key, place in zip(self.keys, self.places, strict=True))
+        try:
+            return tuple([key.position(row[place]) for key, place in zip(self.keys, self.places, strict=True)])
+        except (ValueError, TypeError):
+            named = self.named(row)
+            return tuple(_position(key, row[place], named) for key, place in zip(self.keys, self.places, strict=True))
 
     def values(self, row: Row) -> list[Any]:
         return [row[place] for place in self.places]
@@ -139,7 +142,7 @@ class _Reader:
         """The first page, asked for by the types that the columns have in this very project."""
         try:
             answer = self.following()
-        except Refused:
+        except (Refused, Unreadable):
             answer = self.ask(any_rows(self.definition.sql))
             if self._order_in(answer).keys == self.order.keys:
                 raise
@@ -149,6 +152,7 @@ class _Reader:
         return self.following()
 
     def following(self) -> Answer:
+        """The page after the last row so far. Raises Unreadable where the state is no value of the cursor."""
         cursor = self.order.cursor
         if cursor and self.since is not None:
             _position(cursor, self.since, "the state")

@@ -134,17 +134,25 @@ def test_a_project_whose_columns_have_other_types_is_asked_by_these() -> None:
     assert ["toString" in question.hogql for question in table.asked] == [False, True]
 
 
-def test_a_project_that_refuses_a_comparison_is_asked_for_its_own_types() -> None:
-    table = Table({"id": "Int64", "at": "Int64"}, [[1, 5]])
+@pytest.mark.parametrize("other", ["DateTime", "Date", "Int64"])
+def test_a_project_that_cannot_be_asked_by_the_types_of_another_is_asked_for_its_own(other: str) -> None:
+    """By a comparison that it refuses, or with a state that is no value of the type."""
+    table = Table({"id": "Int64", "at": "String"}, [[1, "2026-01-02"], [2, "2026-01-04"]])
 
     def ask(question: Question) -> Answer:
-        if "toDateTime64" in question.hogql:
+        if "toDate" in question.hogql:
             raise Refused("Cannot compare")
         return table(question)
 
-    others = {"id": "Int64", "at": "DateTime"}
+    types = {"id": "Int64", "at": other}
+    got = list(read(query("id", cursor_field="at"), types, ask, by_cursor=True, since="2026-01-03"))
+    assert rows_of(got) == [(2, "2026-01-04")]
+
+
+def test_a_state_that_is_no_value_of_the_cursor_is_an_error() -> None:
+    table = Table({"id": "Int64", "at": "Int64"}, [[1, 5]])
     with pytest.raises(Unreadable, match="'2026-01-01T00:00:00Z' in the state is not a value"):
-        list(read(query("id", cursor_field="at"), others, ask, by_cursor=True, since="2026-01-01T00:00:00Z"))
+        list(read(query("id", cursor_field="at"), table.types, table, by_cursor=True, since="2026-01-01T00:00:00Z"))
 
 
 def test_a_refusal_that_the_types_do_not_explain_is_raised() -> None:
