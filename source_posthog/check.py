@@ -1,10 +1,11 @@
 """What a key may read, told before a sync finds out."""
 
 import logging
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from airbyte_cdk.models import AirbyteConnectionStatus, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStream, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
@@ -45,6 +46,20 @@ def check_access(
     if refused:
         logger.warning(f"The connection works, but not for these streams: {', '.join(refused)}")
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+
+
+def shown(streams: Iterable[AbstractStream]) -> tuple[list[AirbyteStream], AirbyteTracedException | None]:
+    """The streams as a catalog has them, and the error of those that have no schema: of queries that are refused."""
+    found, errors = [], []
+    for stream in streams:
+        try:
+            found.append(stream.as_airbyte_stream())
+        except AirbyteTracedException as error:
+            errors.append(error)
+    if len(errors) < 2:
+        return found, next(iter(errors), None)
+    sentences = dict.fromkeys(map(str, errors))
+    return found, AirbyteTracedException(message=" ".join(sentences), failure_type=errors[0].failure_type)
 
 
 def _refusal(probe: AbstractStream) -> str:

@@ -66,7 +66,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
         else:
             self._transport = EventList(self.request_params, self.record_selector.extractor, self.sync)
-        self._lanes = Lanes(self._transport.at_once)
+        self._lanes = Lanes(self._transport.places)
         is_cloud = ".posthog.com" in self.config.get("base_url", "")
         self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None
 

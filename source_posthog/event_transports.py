@@ -16,6 +16,7 @@ from source_posthog.events.instants import instant
 from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
 from source_posthog.events.reading import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
+from source_posthog.places import Places
 from source_posthog.requester import PostHogRequester
 from source_posthog.sync import Sync
 
@@ -24,11 +25,11 @@ class Transport(Protocol):
     """One way to ask.
 
     Attributes:
-        at_once: so many requests of one project may run at the same time.
+        places: for the requests of each project that may run at the same time.
         requests_an_hour: what the budget in the manifest leaves for them on PostHog's cloud.
     """
 
-    at_once: int
+    places: Places
     requests_an_hour: int
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
@@ -61,7 +62,8 @@ class EventList:
     request_params: Callable[[None, StreamSlice, Mapping[str, Any]], Mapping[str, Any]]
     extractor: RecordExtractor
     sync: Sync
-    at_once: int = 2  # a third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md)
+    # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
+    places: Places = field(default_factory=lambda: Places(2))
     requests_an_hour: int = 1140
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
@@ -98,9 +100,11 @@ class EventQuery:
 
     sync: Sync
     page_size: int = FIRST_LIMIT
-    at_once: int = 3  # a fourth waits up to 30 s on the server and then fails with a 429 (docs/posthog-server.md)
     requests_an_hour: int = 2280
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.places = self.sync.query_places
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         size = self._sizes.setdefault(query.project_id, PageSize(self.page_size))

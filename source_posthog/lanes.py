@@ -7,6 +7,7 @@ from typing import Any
 
 from source_posthog.events.reading import Reach
 from source_posthog.events.windows import Window
+from source_posthog.places import Places
 
 # How often a window that waits for an older one looks whether that is still being read, in seconds.
 LOOK_AGAIN = 1.0
@@ -28,8 +29,8 @@ class Lane:
         first_event_asked: whether its empty history was looked for; hold `history` to look at it.
     """
 
-    def __init__(self, at_once: int) -> None:
-        self.requests = threading.BoundedSemaphore(at_once)
+    def __init__(self, requests: threading.BoundedSemaphore) -> None:
+        self.requests = requests
         self.reach = Reach()
         self.late_reach = Reach()
         self.is_abandoned = False
@@ -72,10 +73,10 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of a sync, by project. `at_once`: so many requests of each may run at the same time."""
+    """The lanes of a sync, by project. `places`: for the requests that may run at the same time."""
 
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._lock = threading.Lock()
         self._lanes: dict[Any, Lane] = {}
         self._filter_refused = False
@@ -93,4 +94,4 @@ class Lanes:
 
     def of(self, project_id: Any) -> Lane:
         with self._lock:
-            return self._lanes.setdefault(project_id, Lane(self._at_once))
+            return self._lanes.setdefault(project_id, Lane(self._places.of(project_id)))

@@ -34,7 +34,7 @@ from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from source_posthog import clock
 from source_posthog.catalog import require_known
 from source_posthog.cautions import warn_of_config, warn_of_future_state
-from source_posthog.check import check_access, list_projects
+from source_posthog.check import check_access, list_projects, shown
 from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
@@ -79,6 +79,7 @@ class SourcePosthog(YamlDeclarativeSource):
         self._masks: list[str] = []
         self._sync = Sync()
         self._output = Output()
+        self.message_repository = InMemoryMessageRepository()  # what the entrypoint prints before a command ends
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """`config` as it is meant, or where it is not valid one that says so as soon as it is used (refused.py).
@@ -92,7 +93,8 @@ class SourcePosthog(YamlDeclarativeSource):
         secrets = [config.get(name) for name, option in options if option.get("airbyte_secret")]
         new = [form for secret in secrets if isinstance(secret, str) for form in forms(secret)]
         self._masks = mask([*self._masks, *new])
-        sentence = fault(config, specification)
+        streams = {stream["name"] for stream in self._stream_configs(self.resolved_manifest)}
+        sentence = fault(config, specification, streams)
         return refused(sentence) if sentence else config
 
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
@@ -106,7 +108,11 @@ class SourcePosthog(YamlDeclarativeSource):
             probe = source._for_sync({**source._config, "_page_size": 1, **last_minute}, sync=source._sync)
             source._sync.is_check = True
             probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
-            return check_access(source._built({"projects"}), probes, logger)
+            status = check_access(source._built({"projects"}), probes, logger)
+            if status.status == Status.FAILED:
+                return status
+            _, refusal = shown(source._built(source._query_names()))
+            return AirbyteConnectionStatus(status=Status.FAILED, message=str(refusal)) if refusal else status
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours
@@ -114,8 +120,16 @@ class SourcePosthog(YamlDeclarativeSource):
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
-        """The streams that there are, each with its schema and its sync modes."""
-        return AirbyteCatalog(streams=[stream.as_airbyte_stream() for stream in self.streams(config)])
+        """All streams. Raises AirbyteTracedException where a query of the user's own cannot be read.
+
+        The entrypoint then prints a catalog of the other streams before the error, which Airbyte shows with it.
+        """
+        streams, refusal = shown(self.streams(config))
+        catalog = AirbyteCatalog(streams=streams)
+        if refusal:
+            self.message_repository.emit_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+            raise refusal
+        return catalog
 
     def streams(self, config: Mapping[str, Any]) -> list[AbstractStream]:
         """All streams, as a sync of their own: the projects are read anew, once for all of them."""
@@ -163,7 +177,8 @@ class SourcePosthog(YamlDeclarativeSource):
         """This source for one sync: it has the manifest, which is costly to resolve, in common with this one, and
         nothing else, so that syncs of one source do not mix."""
         source = copy.copy(self)
-        source._sync = sync or Sync()
+        streams = [one.stream for one in catalog.streams] if catalog else []
+        source._sync = sync or Sync(schemas={stream.name: stream.json_schema for stream in streams})
         source._output = Output(source._sync.log.idle)
         source._connector_state_manager = _state_manager(state, catalog)
         source._message_repository = ConcurrentMessageRepository(source._output, InMemoryMessageRepository(Level.INFO))
@@ -178,14 +193,22 @@ class SourcePosthog(YamlDeclarativeSource):
         )
         return source
 
+    def _declared(self) -> list[dict[str, Any]]:
+        """The streams as the manifest declares them for the configuration, with one for each query in it."""
+        manifest = self.resolved_manifest
+        return self._stream_configs(manifest) + self._dynamic_stream_configs(manifest, with_dynamic_stream_name=True)
+
+    def _query_names(self) -> set[str]:
+        return {query["name"] for query in self._config.get("queries", [])}
+
     def _names(self) -> list[str]:
-        return [stream["name"] for stream in self._stream_configs(self.resolved_manifest)]
+        return [stream["name"] for stream in self._declared()]
 
     def _built(self, names: set[str] | None = None) -> list[AbstractStream]:
         """The streams with these names, or all, with their components."""
         source = copy.copy(self)
-        streams = [one for one in self._stream_configs(self.resolved_manifest) if names is None or one["name"] in names]
-        source._source_config = {**self.resolved_manifest, "streams": streams}
+        streams = [one for one in self._declared() if names is None or one["name"] in names]
+        source._source_config = {**self.resolved_manifest, "streams": streams, "dynamic_streams": []}
         return super(SourcePosthog, source).streams(self._config)
 
     def _in_order(self, streams: list[AbstractStream]) -> list[AbstractStream]:

@@ -1,6 +1,8 @@
 """What the components of one sync share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -8,8 +10,13 @@ from source_posthog.answers import Answers
 from source_posthog.clock import Clock
 from source_posthog.gone import GoneProjects
 from source_posthog.health import Health
+from source_posthog.places import Places
 from source_posthog.project_list import ProjectList
+from source_posthog.query_facts import QueryFacts
 from source_posthog.sync_log import SyncLog
+
+# A fourth query of a project waits up to 30 s on the server and then fails with a 429 (docs/posthog-server.md).
+QUERIES_AT_ONCE = 3
 
 
 @dataclass
@@ -26,6 +33,9 @@ class Sync:
         gone: the projects that are there no more.
         health: whether PostHog still gives usable answers.
         projects: the projects that the sync covers, read once.
+        query_places: for the queries of a project, of all streams together.
+        query_facts: what is known of the queries, asked for once.
+        schemas: of the streams in the catalog that is read.
         is_check: somebody waits for the result of `check`.
     """
 
@@ -35,6 +45,9 @@ class Sync:
     gone: GoneProjects = field(default_factory=GoneProjects)
     health: Health = field(default_factory=Health)
     projects: ProjectList = field(default_factory=ProjectList)
+    query_places: Places = field(default_factory=lambda: Places(QUERIES_AT_ONCE))
+    query_facts: QueryFacts = field(default_factory=QueryFacts)
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_check: bool = False
 
     def answered(self, stream: str, response: requests.Response) -> None:

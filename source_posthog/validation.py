@@ -1,6 +1,6 @@
 """What a configuration means, and in one sentence what is wrong with one, and where."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jsonschema import Draft7Validator, FormatChecker
@@ -8,6 +8,7 @@ from jsonschema.exceptions import ValidationError
 
 from source_posthog.addresses import is_reachable, meant
 from source_posthog.events.instants import EARLIEST, instant, iso
+from source_posthog.queries.definitions import fault as queries_fault
 
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
@@ -36,6 +37,8 @@ def _plain(value: Any) -> Any:
         return value.strip()
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
@@ -55,8 +58,10 @@ def _inside(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def fault(config: Any, specification: Mapping[str, Any]) -> str:
+def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str] = ()) -> str:
     """What is wrong with `config`, a sentence for each option that does not fit the JSON schema `specification`.
+
+    `streams`: the names that no query of the user's own can have.
 
     "" where nothing is. No value is shown, since a password can stand in a URL; of a URL without one, its server is.
     """
@@ -78,7 +83,9 @@ def fault(config: Any, specification: Mapping[str, Any]) -> str:
         elif "base_url" not in sentences and not is_reachable(base_url):
             rule = _rule(specification["properties"]["base_url"])
             sentences["base_url"] = f"The option `base_url` must be {rule}. The host or the port in it is not valid."
-    return " ".join(sentences[option] for option in sorted(sentences))
+    if isinstance(config, Mapping) and "queries" in config:
+        sentences["queries"] = queries_fault(config["queries"], streams)  # more than a schema can say
+    return " ".join(sentences[option] for option in sorted(sentences) if sentences[option])
 
 
 def _options(error: ValidationError) -> list[str]:

@@ -39,11 +39,13 @@ class PostHogBackoff(BackoffStrategy):
 
     Attributes:
         max_attempts: how often a request that is not throttled is sent at the most.
+        too_slow_advice: what to do where it stays too slow, in a sentence; "" where that is what one does otherwise.
     """
 
     config: Config
     parameters: InitVar[Mapping[str, Any] | None] = None
     max_attempts: int = 6
+    too_slow_advice: str = ""
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any] | None) -> None:
@@ -70,8 +72,9 @@ class PostHogBackoff(BackoffStrategy):
             )
         tries = TRIES_OF_CHECK if self.sync.is_check and trouble.unreachable else self.max_attempts
         if attempt_count >= tries if not trouble.throttled else waited > limit:
+            advice = (self.too_slow_advice if trouble.too_slow else "") or trouble.advice
             raise PostHogError(
-                f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {trouble.advice}",
+                f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {advice}",
                 FailureType.transient_error,
             )
         wait = trouble.requested if trouble.requested is not None else min(2.0 ** (attempt_count - 1), LONGEST_WAIT)

@@ -121,13 +121,15 @@ def texts_of(node: ast.AST) -> Iterator[str]:
 
 
 def trees() -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in sorted((ROOT / "source_posthog").glob("*.py"))]
+    return [ast.parse(path.read_text()) for path in sorted((ROOT / "source_posthog").rglob("*.py"))]
 
 
 def sentences_of_the_manifest() -> list[str]:
     manifest = yaml.safe_load((ROOT / "source_posthog" / "manifest.yaml").read_text())
     filters = manifest["definitions"]["requester"]["error_handler"]["response_filters"]
     given = [one["error_message"] for one in filters if "error_message" in one]
+    handler = manifest["definitions"]["query_stream"]["retriever"]["requester"]["error_handler"]
+    given += [one["too_slow_advice"] for one in handler["backoff_strategies"]]
     return [sentence(re.sub(r"{{.*?}}", "...", text)) for text in given]
 
 
@@ -137,7 +139,9 @@ def sentences_of_the_code() -> list[str]:
     for call in (node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         shown = [word.value for word in call.keywords if word.arg == "message"]
-        shown += call.args[:1] if name in ("_failed", "warning", "PostHogError", "RedirectRefused") else []
+        shown += (
+            call.args[:1] if name in ("_failed", "warning", "PostHogError", "QueryError", "RedirectRefused") else []
+        )
         shown += call.args[2:3] if name == "ErrorResolution" else []
         found += [next(texts_of(one)) for one in shown if isinstance(one, ast.Constant | ast.JoinedStr)]
     return found

@@ -1,4 +1,4 @@
-"""The core imports neither airbyte_cdk nor requests, and the linter keeps it so."""
+"""The cores, of events and of queries, import neither airbyte_cdk nor requests, and the linter keeps it so."""
 
 import subprocess
 import sys
@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-CORE = Path(__file__).parents[2] / "source_posthog" / "events"
+PACKAGE = Path(__file__).parents[2] / "source_posthog"
+CORES = [PACKAGE / "events", PACKAGE / "queries"]
+BOTH = pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
 
 
 def lint(file: Path, code: str) -> str:
@@ -25,6 +27,7 @@ def lint(file: Path, code: str) -> str:
     return subprocess.run(line, input=code, capture_output=True, text=True, check=False, timeout=30).stdout
 
 
+@BOTH
 @pytest.mark.parametrize(
     "code",
     [
@@ -35,23 +38,25 @@ def lint(file: Path, code: str) -> str:
         "def late():\n    import airbyte_cdk.utils\n\n    return airbyte_cdk.utils\n",
     ],
 )
-def test_the_linter_refuses_airbyte_and_http_in_the_core_and_only_there(code: str) -> None:
-    assert "TID251" in lint(CORE / "reading.py", code)
-    assert "TID251" not in lint(CORE.parent / "slicer.py", code)
+def test_the_linter_refuses_airbyte_and_http_in_the_core_and_only_there(core: Path, code: str) -> None:
+    assert "TID251" in lint(core / "reading.py", code)
+    assert "TID251" not in lint(PACKAGE / "slicer.py", code)
 
 
-def test_the_rules_of_the_rest_hold_in_the_core() -> None:
-    assert "RET504" in lint(CORE / "reading.py", "def one():\n    x = 1\n    return x\n")
-    assert "E501" in lint(CORE / "reading.py", f"X = '{'x' * 120}'\n")
+@BOTH
+def test_the_rules_of_the_rest_hold_in_the_core(core: Path) -> None:
+    assert "RET504" in lint(core / "reading.py", "def one():\n    x = 1\n    return x\n")
+    assert "E501" in lint(core / "reading.py", f"X = '{'x' * 120}'\n")
 
 
-def test_the_core_is_imported_without_airbyte_and_http() -> None:
+@BOTH
+def test_the_core_is_imported_without_airbyte_and_http(core: Path) -> None:
     """In a process of its own, without the `__init__` of the package, which imports the source."""
-    modules = sorted(f"source_posthog.events.{file.stem}" for file in CORE.glob("[a-z]*.py"))
+    modules = sorted(f"source_posthog.{core.name}.{file.stem}" for file in core.glob("[a-z]*.py"))
     code = f"""
 import importlib, sys, types
 sys.modules["source_posthog"] = package = types.ModuleType("source_posthog")
-package.__path__ = [{str(CORE.parent)!r}]
+package.__path__ = [{str(PACKAGE)!r}]
 for module in {modules}:
     importlib.import_module(module)
 print(sorted({{"airbyte_cdk", "requests", "urllib3"}} & sys.modules.keys()))

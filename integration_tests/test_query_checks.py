@@ -1,0 +1,203 @@
+"""Queries of the user's own: discover, check, bad input, and the limits and troubles of PostHog."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from integration_tests.clickhouse import ClickHouse
+from integration_tests.connector import config, run
+from integration_tests.in_process import URL, answers_from
+from integration_tests.posthog_server import (
+    Fault,
+    PostHog,
+    account_with,
+    estimated_too_slow,
+    event,
+    key_not_for_project,
+    missing_scope,
+    out_of_memory,
+    rewrite,
+    too_many_queries,
+    too_slow,
+)
+from integration_tests.visits import COLUMNS, VISITS, configured, due, posthog_with_visits, read, rows, visits
+
+
+@pytest.fixture
+def posthog(clickhouse: ClickHouse) -> Iterator[PostHog]:
+    one = posthog_with_visits(clickhouse)
+    with answers_from(one):
+        yield one
+
+
+# --- discover and check
+
+
+def test_discover_shows_the_types_of_the_first_project_that_answers(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    columns = {
+        "id": "UInt64",
+        "list": "Array(String)",
+        "map": "Map(String, Float64)",
+        "price": "Decimal(9, 2)",
+    }
+    clickhouse.table(8, "t", columns, [[1, ["a"], {"b": 1.5}, "1.50"]])
+    posthog.faults.add(Fault(stream="query", project_id=7, times=None, **key_not_for_project(7)))
+    query = {"name": "t", "query": "SELECT *, 'x' AS project_id FROM t", "primary_key": ["id"]}
+    output = run("discover", config=config(URL, queries=[query]))
+    (found,) = [one for made in output.of("CATALOG") for one in made["streams"] if one["name"] == "t"]
+    assert found["source_defined_primary_key"] == [["project_id"], ["id"]]
+    assert found["supported_sync_modes"] == ["full_refresh"]
+    assert found["json_schema"]["properties"] == {
+        "id": {"type": ["null", "integer"]},
+        "list": {"type": ["null", "array"], "items": {"type": ["null", "string"]}},
+        "map": {"type": ["null", "object"], "additionalProperties": {"type": ["null", "number"]}},
+        "price": {"type": ["null", "number", "string"]},
+        "project_id": {"type": "integer"},
+    }
+
+
+def test_a_column_named_project_id_is_replaced_by_the_project(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    query = {"name": "t", "query": "SELECT n, 'x' AS project_id FROM visits", "primary_key": ["n"]}
+    assert {row["project_id"] for row in read(query).records("t")} == {7, 8}
+
+
+def test_discover_without_queries_asks_for_nothing(posthog: PostHog) -> None:
+    output = run("discover", config=config(URL))
+    assert [len(made["streams"]) for made in output.of("CATALOG")] == [7]
+    assert posthog.requests == []
+
+
+REFUSED = {**VISITS, "name": "broken", "query": "SELECT id, at, colour FROM visits"}
+SENTENCE = 'Stream broken, project 7: PostHog refuses the query ("Unable to resolve field: colour"). Correct it'
+
+
+def test_a_query_that_posthog_refuses_fails_check_with_its_name_and_posthogs_sentence(posthog: PostHog) -> None:
+    status, message = run("check", config=config(URL, queries=[VISITS, REFUSED])).connection
+    assert status == "FAILED"
+    assert message.startswith(SENTENCE)
+
+
+def test_a_query_that_posthog_refuses_fails_discover_and_the_other_streams_are_shown(posthog: PostHog) -> None:
+    output = run("discover", config=config(URL, queries=[REFUSED, VISITS]))
+    assert output.status == 1
+    assert output.errors[0].startswith(SENTENCE)
+    (shown,) = output.of("CATALOG")
+    assert [one["name"] for one in shown["streams"]][-2:] == ["insights", "visits"]
+
+
+def test_a_query_that_posthog_refuses_fails_its_stream_only(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    output = read(REFUSED, VISITS)
+    assert (output.status, output.stream_status("broken")) == (1, "INCOMPLETE")
+    assert rows(output) == due(clickhouse, 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": "persons"}, "The query `persons` has the name of a stream that the connector has already"),
+        ({"name": "Visits"}, "Number 1 of `queries` has no valid `name`"),
+        ({"query": "DELETE FROM visits"}, "The query `visits` is not a SELECT."),
+        ({"query": "SELECT * FROM visits LIMIT 5"}, "The query `visits` has a LIMIT of its own"),
+        ({"query": "SELECT * FROM visits OFFSET 5"}, "The query `visits` has an OFFSET of its own"),
+        ({"query": "SELECT 1; SELECT 2"}, "The query `visits` has more than one statement"),
+        ({"primary_key": ["key"]}, "The query has no column `key` in its result, which `primary_key` names"),
+        ({"cursor_field": "when"}, "The query has no column `when` in its result, which `cursor_field` names"),
+        ({"query": "SELECT toFloat64(n) AS id, at FROM visits"}, "cannot be read by the column `id` of `primary_key`"),
+    ],
+)
+def test_bad_input_is_one_sentence_at_check(posthog: PostHog, changes: dict[str, Any], sentence: str) -> None:
+    status, message = run("check", config=config(URL, queries=[{**VISITS, **changes}])).connection
+    assert status == "FAILED"
+    assert sentence in message
+
+
+def test_check_succeeds_with_good_queries(posthog: PostHog) -> None:
+    assert run("check", config=config(URL, queries=[VISITS])).connection == ("SUCCEEDED", "")
+
+
+# --- the same limits, waiting and access as for events
+
+
+def test_three_queries_of_a_project_run_at_once_over_all_streams_and_events(clickhouse: ClickHouse) -> None:
+    names = [f"visits_{number}" for number in range(5)]
+    clickhouse.table(7, "visits", COLUMNS, visits(*range(60)))
+    made = account_with({7: [event(f"2026-01-{day:02d}T00:00:00Z") for day in range(1, 29)]})
+    posthog = PostHog(made, clickhouse=clickhouse, query_cap=10, page_delay=0.01)
+    with answers_from(posthog):
+        queries = [{**VISITS, "name": name} for name in names]
+        given = config(URL, queries=queries, events_api="query", num_workers=20)
+        output = run("read", config=given, catalog=configured("events", *names))
+    assert output.errors == []
+    assert [len(output.records(name)) for name in [*names, "events"]] == [60] * 5 + [28]
+    assert posthog.max_queries_at_once == {7: 3}
+
+
+def test_a_crowd_of_queries_is_waited_for(posthog: PostHog, clickhouse: ClickHouse, waits: list[float]) -> None:
+    posthog.faults.add(Fault(stream="query", times=3, **too_many_queries()))
+    assert rows(read(VISITS)) == due(clickhouse, 7, 8)
+    assert len(waits) == 3
+
+
+def test_a_page_that_is_too_much_for_posthog_is_asked_for_in_smaller_ones(
+    posthog: PostHog, clickhouse: ClickHouse
+) -> None:
+    posthog.faults.add(Fault(stream="query", project_id=8, times=2, **out_of_memory()))
+    assert rows(read(VISITS)) == due(clickhouse, 7, 8)
+    limits = {seen.body["query"]["query"].split()[-1] for seen in posthog.requests if seen.project_id == 8}
+    assert {"2500", "1000"} <= limits
+
+
+@pytest.mark.parametrize("fault", [too_slow(), estimated_too_slow(), out_of_memory()], ids=["504", "512", "513"])
+def test_a_query_that_is_always_too_slow_fails_with_advice(
+    posthog: PostHog, clickhouse: ClickHouse, fault: dict[str, Any]
+) -> None:
+    posthog.faults.add(Fault(stream="query", project_id=8, times=None, **fault))
+    output = read(VISITS)
+    assert "Stream visits, project 8: no usable answer in 6 tries" in output.errors[0]
+    assert "PostHog is too slow for the query: let it read less" in output.errors[0]
+    assert rows(output) == due(clickhouse, 7)
+
+
+def test_a_project_that_refuses_access_fails_and_the_others_are_read(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    posthog.faults.add(Fault(stream="query", project_id=7, times=None, **key_not_for_project(7)))
+    output = read(VISITS)
+    assert "Stream visits, project 7: PostHog refuses access" in output.errors[0]
+    assert rows(output) == due(clickhouse, 8)
+
+
+def test_a_key_without_the_scope_is_refused_in_a_sentence(posthog: PostHog) -> None:
+    posthog.faults.add(Fault(stream="query", times=None, **missing_scope("query:read")))
+    status, message = run("check", config=config(URL, queries=[VISITS])).connection
+    assert status == "FAILED"
+    assert "Stream visits, project 7: PostHog refuses to read this with the API key" in message
+
+
+def test_a_server_without_queries_is_named(posthog: PostHog) -> None:
+    posthog.without_query = True
+    assert "This PostHog cannot be asked queries" in read(VISITS).errors[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda body: {**body, "types": body["types"][:-1]}, "does not say the type of each of its columns"),
+        (lambda body: {**body, "types": None}, "no `columns`, no `types` or no `results`"),
+        (lambda body: {**body, "results": [[1]]}, "has not one value for each column"),
+        (lambda body: {**body, "error": "a fault"}, "PostHog answers with an error"),
+        (lambda body: {**body, "columns": ["id", "at", "at"]}, "two columns of its result have the name `at`"),
+        (lambda body: {**body, "results": body["results"][::-1]}, "not in the order that was asked for"),
+    ],
+)
+def test_an_answer_that_cannot_be_right_fails_the_project(posthog: PostHog, change: Any, sentence: str) -> None:
+    posthog.faults.add(Fault(stream="query", times=None, **rewrite(change)))
+    output = read(VISITS)
+    assert output.status == 1
+    assert sentence in output.errors[0]
+    assert not output.records("visits")
+
+
+def test_a_project_that_is_gone_is_skipped(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    del posthog.account.projects[8]
+    output = read(VISITS, project_ids=[7])
+    assert rows(output) == due(clickhouse, 7)

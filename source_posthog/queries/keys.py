@@ -1,0 +1,129 @@
+"""The columns that a query is paged by: how they are ordered and compared, on PostHog's side and on this one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from source_posthog.events.instants import instant, iso
+from source_posthog.queries.definitions import Definition
+from source_posthog.queries.types import ClickHouseType, parsed
+
+FINEST = 6  # digits of a second that PostHog shows
+
+
+class UnfitColumns(ValueError):
+    """A query cannot be read by its key. Its string says why, to stand after "The query"."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the values of some types are compared exactly, in HogQL and in Python.
+
+    Attributes:
+        column: HogQL for the column, in place of "{}", as something that has one order only.
+        bound: HogQL for a value, of which the placeholder comes in place of "{}".
+        position: a value of an answer as something that Python orders in the same way; raises ValueError for others.
+        sent: a value of an answer as that of the placeholder.
+    """
+
+    column: str
+    bound: str
+    position: Callable[[Any], Any]
+    sent: Callable[[Any], Any]
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise ValueError
+    return int(value)
+
+
+def _string(value: Any) -> str:
+    # PostHog shows bytes that are no UTF-8 by this sign: what they were is not known, and so not what comes after them.
+    if not isinstance(value, str) or "\ufffd" in value:
+        raise ValueError
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _date(value: Any) -> date:
+    return date.fromisoformat(_string(value))
+
+
+def _instant(value: Any) -> str:
+    return iso(instant(value)).removesuffix("Z")
+
+
+WHOLE = Kind("{}", "{}", _whole, _whole)
+STRING = Kind("{}", "{}", _string, _string)
+# ClickHouse orders a UUID by its second half, and an Enum by its number.
+AS_STRING = Kind("toString({})", "{}", _string, _string)
+BOOLEAN = Kind("{}", "{}", _boolean, _boolean)
+DATE = Kind("{}", "toDate({})", _date, _string)
+# A bare string would be read in the time zone of the project.
+INSTANT = Kind("{}", "toDateTime64({}, 6, 'UTC')", instant, _instant)
+
+# Without floats, whose equality is no matter of digits, and integers that are too long for a number in HogQL.
+_KINDS: Mapping[str, Kind] = {
+    "String": STRING,
+    "UUID": AS_STRING,
+    "Enum8": AS_STRING,
+    "Enum16": AS_STRING,
+    "Bool": BOOLEAN,
+    "Date": DATE,
+    "Date32": AS_STRING,
+    "DateTime": INSTANT,
+    "DateTime64": INSTANT,
+    **{f"{sign}Int{bits}": WHOLE for sign in ("", "U") for bits in (8, 16, 32, 64)},
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A column that rows are ordered by."""
+
+    name: str
+    kind: Kind
+    is_nullable: bool = False
+
+    def position(self, value: Any) -> Any:
+        """`value` as Python orders it. Raises ValueError where it is none of the column's type."""
+        return self.kind.position(value)
+
+
+def key_of(column: str, types: Mapping[str, str], option: str) -> Key:
+    """`column` as a key, which `option` of the query names. Raises UnfitColumns."""
+    if column not in types:
+        raise UnfitColumns(
+            f"has no column `{column}` in its result, which `{option}` names; the columns are {', '.join(types)}"
+        )
+    type_ = parsed(types[column])
+    kind = _KINDS.get(type_.name)
+    if kind is None or _digits(type_) > FINEST:
+        raise UnfitColumns(
+            f"cannot be read by the column `{column}` of `{option}`, whose type is {types[column]}: it must hold "
+            "whole numbers, strings, UUIDs, booleans, or times of microseconds at the finest. Convert it in the query, "
+            f"for example with toString({column})"
+        )
+    return Key(column, kind, type_.is_nullable)
+
+
+def primary_keys(definition: Definition, types: Mapping[str, str]) -> tuple[Key, ...]:
+    """The keys of `definition.primary_key` in a result with the columns `types`. Raises UnfitColumns."""
+    return tuple(key_of(column, types, "primary_key") for column in definition.primary_key)
+
+
+def cursor_key(definition: Definition, types: Mapping[str, str]) -> Key | None:
+    """The key of `definition.cursor_field`; None where there is none. Raises UnfitColumns."""
+    return key_of(definition.cursor_field, types, "cursor_field") if definition.cursor_field else None
+
+
+def _digits(type_: ClickHouseType) -> int:
+    """The digits of a second that a value of `type_` can have."""
+    return int(type_.arguments[0]) if type_.name == "DateTime64" and type_.arguments else 0

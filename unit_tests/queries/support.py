@@ -1,0 +1,87 @@
+"""A table behind the port of `queries.reading`: SQLite, with what little of HogQL the questions have."""
+
+import random
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from source_posthog.queries.reading import Answer, Refused
+from source_posthog.queries.statements import Question
+
+SQL = "SELECT * FROM t"
+_INSTANT = re.compile(r"toDateTime64\((.*?), 6, 'UTC'\)")
+_WHOLE_SECOND = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z$")
+
+
+class Table:
+    """Rows with the ClickHouse types `types`, in pages of `limit` rows.
+
+    Attributes:
+        asked: the questions so far.
+    """
+
+    def __init__(self, types: Mapping[str, str], rows: Sequence[Sequence[Any]] = (), limit: int = 10) -> None:
+        self.types, self.limit = dict(types), limit
+        self.asked: list[Question] = []
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.database.execute(f"CREATE TABLE t ({', '.join(f'`{column}`' for column in types)})")
+        self.insert(*rows)
+
+    def insert(self, *rows: Sequence[Any]) -> None:
+        stored = [
+            [_WHOLE_SECOND.sub(r"\1.000000Z", cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+        ]
+        self.database.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(self.types))})", stored)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in _shown(self.database.execute(SQL).fetchall())]
+
+    def delete(self, **values: Any) -> None:
+        where = " AND ".join(f"`{column}` = :{column}" for column in values)
+        stored = {column: _stored(value) for column, value in values.items()}
+        self.database.execute(f"DELETE FROM t WHERE {where}", stored)
+
+    def __call__(self, question: Question) -> Answer:
+        self.asked.append(question)
+        sql = question.limited(self.limit)
+        sql = _INSTANT.sub(r"(\1 || 'Z')", sql)
+        sql = re.sub(r"isNull\((`.*?`)\)", r"(\1 IS NULL)", sql)
+        sql = re.sub(r"isNotNull\((`.*?`)\)", r"(\1 IS NOT NULL)", sql)
+        sql = re.sub(r"to(?:String|Date)\((.*?)\)", r"(\1)", sql)
+        values = {name: value for name, value in question.values.items() if f"{{{name}}}" in sql}
+        try:
+            cursor = self.database.execute(re.sub(r"\{(\w+)\}", r":\1", sql), values)
+        except sqlite3.OperationalError as error:
+            raise Refused(str(error)) from error
+        rows = _shown(cursor.fetchall())
+        columns = [one[0] for one in cursor.description]
+        types = {column: self.types.get(column, "UInt64") for column in columns}
+        return Answer(types, rows, complete=len(rows) < self.limit)
+
+
+def _stored(cell: Any) -> Any:
+    """An instant so that it has its place in the order of strings."""
+    return _WHOLE_SECOND.sub(r"\1.000000Z", cell) if isinstance(cell, str) else cell
+
+
+def _shown(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """An instant has six digits of fraction, or none where they are zero."""
+    return [[cell.replace(".000000Z", "Z") if isinstance(cell, str) else cell for cell in row] for row in rows]
+
+
+def any_value(type_: str, rng: random.Random, most: int) -> Any:
+    """One of `most` values of a type, or of a few more."""
+    number = rng.randrange(most)
+    if type_.startswith("Nullable"):
+        return None if rng.random() < 0.2 else any_value(type_[9:-1], rng, most)
+    if type_ == "UUID":
+        return f"{rng.randrange(2):08x}-0000-4000-8000-{number:012x}"
+    if type_.startswith("DateTime64"):
+        fraction = rng.choice(["", ".000001", ".500000", ".999999"])
+        return f"2026-01-{1 + number % 28:02d}T00:00:00{fraction}Z"
+    if type_ == "Date":
+        return f"2026-01-{1 + number % 28:02d}"
+    if type_ == "String":
+        return rng.choice(["", "a", "B", "ü", "🦔", "\x00", "'", "\\", "{x}", "%"]) + str(number % 7)
+    return number - most // 2

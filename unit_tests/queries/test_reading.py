@@ -1,0 +1,253 @@
+"""Every row of a query comes once: random tables, types, ties and NULLs, with changes between the pages."""
+
+import os
+import random
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from source_posthog.queries.definitions import Definition
+from source_posthog.queries.keys import UnfitColumns
+from source_posthog.queries.reading import Answer, Batch, Refused, Unreadable, read
+from source_posthog.queries.statements import Question
+from unit_tests.queries.support import SQL, Table, any_value
+
+KEY_TYPES = ("UUID", "String", "Int32", "UInt64", "Date", "DateTime64(6, 'UTC')", "LowCardinality(String)")
+TABLES = 10_000 if os.environ.get("PROOF") == "long" else 400
+
+
+def query(*primary_key: str, cursor_field: str = "") -> Definition:
+    return Definition("visits", SQL, primary_key, cursor_field)
+
+
+def rows_of(batches: list[Batch]) -> list[tuple[Any, ...]]:
+    return [tuple(row) for batch in batches for row in batch.rows]
+
+
+def random_table(rng: random.Random, limit: int) -> tuple[Table, tuple[str, ...]]:
+    """A table whose key has one to three columns, and is unique or nearly so."""
+    key = tuple("abc"[: rng.randint(1, 3)])
+    types = {column: rng.choice(KEY_TYPES) for column in key}
+    types["c_value"] = "Nullable(Int64)"
+    most = rng.choice([3, 10, 100, 1000])
+    rows: dict[tuple[Any, ...], list[Any]] = {}
+    for _ in range(rng.randrange(120)):
+        values = [any_value(types[column].replace("LowCardinality(String)", "String"), rng, most) for column in key]
+        rows[tuple(values)] = [*values, rng.choice([None, 1, 2])]
+    shuffled = list(rows.values())
+    rng.shuffle(shuffled)
+    return Table(types, shuffled, limit), key
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_every_row_of_a_random_table_comes_once(share: int) -> None:
+    for seed in range(share, TABLES, 4):
+        rng = random.Random(seed)
+        table, key = random_table(rng, rng.choice([2, 3, 10, 50]))
+        got = rows_of(list(read(query(*key), table.types, table)))
+        assert Counter(got) == Counter(table.rows()), seed
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_rows_that_stay_are_not_lost_whatever_is_inserted_and_deleted_between_pages(share: int) -> None:
+    for seed in range(share, TABLES, 4):
+        rng = random.Random(seed)
+        table, key = random_table(rng, rng.choice([2, 3, 10]))
+        staying = {row for row in table.rows() if rng.random() < 0.7}
+        leaving = [row for row in table.rows() if row not in staying]
+        got: list[tuple[Any, ...]] = []
+        for batch in read(query(*key), table.types, table):
+            got += rows_of([batch])
+            for row in rng.sample(leaving, min(len(leaving), 2)):
+                leaving.remove(row)
+                table.delete(**dict(zip(key, row, strict=False)))
+            for _ in range(2):
+                new = [any_value(table.types[c].replace("LowCardinality(String)", "String"), rng, 9) for c in key]
+                if all(tuple(new) != row[: len(key)] for row in table.rows()):
+                    table.insert([*new, 7])
+        times = Counter(got)
+        assert [row for row in staying if times[row] != 1] == [], seed
+        assert max(times.values(), default=0) <= 1, seed
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_a_sync_that_stops_anywhere_is_gone_on_with_from_the_last_value_of_the_cursor(share: int) -> None:
+    for seed in range(share, TABLES, 4):
+        rng = random.Random(seed)
+        type_ = rng.choice(["Nullable(DateTime64(6, 'UTC'))", "DateTime64(6, 'UTC')", "Int64", "Date", "String"])
+        types = {"id": "UUID", "at": type_}
+        ids = rng.sample(range(500), rng.randrange(90))
+        rows = [[f"{number:08x}-0000-4000-8000-000000000000", any_value(type_, rng, 30)] for number in ids]
+        table = Table(types, rows, rng.choice([12, 20, 40]))
+        asked, state, got = query("id", cursor_field="at"), None, Counter[tuple[Any, ...]]()
+        for _ in range(9):  # syncs, of which the earlier ones are killed between two pages
+            pages = read(asked, types, table, by_cursor=True, since=state)
+            for batch in pages:
+                got.update(rows_of([batch]))
+                state = batch.reached if batch.reached is not None else state
+                if rng.random() < 0.3:
+                    break
+            else:
+                break
+        else:
+            got.update(rows_of(list(read(asked, types, table, by_cursor=True, since=state))))
+        assert set(got) == {row for row in table.rows() if row[1] is not None}, seed
+
+
+def test_more_rows_of_one_key_than_fit_a_page_are_an_error() -> None:
+    table = Table({"a": "Int8", "b": "Int8"}, [[1, number] for number in range(5)], limit=3)
+    with pytest.raises(Unreadable, match="3 rows and more like the row with a 1"):
+        list(read(query("a"), table.types, table))
+
+
+def test_different_rows_of_one_key_all_come_and_are_noticed() -> None:
+    table = Table({"a": "Int8", "b": "Int8"}, [[1, 1], [1, 2], [2, 1], [2, 2], [2, 3], [3, 1]], limit=4)
+    batches = list(read(query("a"), table.types, table))
+    assert Counter(rows_of(batches)) == Counter(table.rows())
+    assert any(batch.has_twins for batch in batches)
+
+
+@pytest.mark.parametrize("key", [("a",), ("b", "a")], ids=["alone", "the second of two"])
+def test_a_null_in_the_key_is_an_error_on_the_first_page(key: tuple[str, ...]) -> None:
+    rows = [[None if number == 70 else number, number % 3] for number in range(90)]
+    table = Table({"a": "Nullable(Int64)", "b": "Int8"}, rows)
+    with pytest.raises(Unreadable, match="`a` is NULL in the row with"):
+        next(read(query(*key), table.types, table))
+
+
+def test_a_null_in_the_key_that_comes_between_two_pages_is_an_error_too() -> None:
+    table = Table({"a": "Nullable(Int64)"}, [[number] for number in range(25)])
+    pages = read(query("a"), table.types, table)
+    next(pages)
+    table.insert([None])
+    with pytest.raises(Unreadable, match="`a` is NULL"):
+        next(pages)
+
+
+def test_a_project_whose_columns_have_other_types_is_asked_by_these() -> None:
+    """The types are those of another project: UUIDs would come in ClickHouse's own order."""
+    table = Table({"id": "UUID"}, [["b"], ["a"]])
+    got = list(read(query("id"), {"id": "Int64"}, table))
+    assert rows_of(got) == [("a",), ("b",)]
+    assert ["toString" in question.hogql for question in table.asked] == [False, True]
+
+
+@pytest.mark.parametrize("other", ["DateTime", "Date", "Int64"])
+def test_a_project_that_cannot_be_asked_by_the_types_of_another_is_asked_for_its_own(other: str) -> None:
+    """By a comparison that it refuses, or with a state that is no value of the type."""
+    table = Table({"id": "Int64", "at": "String"}, [[1, "2026-01-02"], [2, "2026-01-04"]])
+
+    def ask(question: Question) -> Answer:
+        if "toDate" in question.hogql:
+            raise Refused("Cannot compare")
+        return table(question)
+
+    types = {"id": "Int64", "at": other}
+    got = list(read(query("id", cursor_field="at"), types, ask, by_cursor=True, since="2026-01-03"))
+    assert rows_of(got) == [(2, "2026-01-04")]
+
+
+def test_a_state_that_is_no_value_of_the_cursor_is_an_error() -> None:
+    table = Table({"id": "Int64", "at": "Int64"}, [[1, 5]])
+    with pytest.raises(Unreadable, match="'2026-01-01T00:00:00Z' in the state is not a value"):
+        list(read(query("id", cursor_field="at"), table.types, table, by_cursor=True, since="2026-01-01T00:00:00Z"))
+
+
+def test_a_refusal_that_the_types_do_not_explain_is_raised() -> None:
+    table = Table({"id": "Int64"})
+
+    def ask(question: Question) -> Answer:
+        if "ORDER BY" in question.hogql:
+            raise Refused("no ORDER BY today")
+        return table(question)
+
+    with pytest.raises(Refused, match="no ORDER BY today"):
+        list(read(query("id"), table.types, ask))
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "sentence"),
+    [
+        ("String", ["b", "a"], "not in the order"),
+        ("Bool", [True, False], "not in the order"),
+        ("DateTime", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00"], "not in the order"),
+        ("String", ["a\ufffd"], "is not a value that the column `id` can be read by"),
+        ("String", [3], "3 in the row with id 3 is not a value"),
+        ("Bool", [1], "1 in the row with id 1 is not a value"),
+        ("Int8", ["1"], "'1' in the row with id '1' is not a value"),
+        ("Date", ["yesterday"], "'yesterday' in the row"),
+        ("DateTime", ["yesterday"], "'yesterday' in the row"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_on_from_is_an_error(type_: str, values: list[Any], sentence: str) -> None:
+    answer = Answer({"id": type_}, [[value] for value in values], complete=True)
+    with pytest.raises(Unreadable, match=re.escape(sentence)):
+        list(read(query("id"), answer.types, lambda _: answer))
+
+
+def test_columns_may_stand_in_another_order_on_the_next_page() -> None:
+    pages = iter(
+        [
+            Answer({"id": "Int8", "n": "Int8"}, [[1, 9], [2, 8]], complete=False),
+            Answer({"n": "Int8", "id": "Int8"}, [[7, 3]], complete=True),
+        ]
+    )
+    got = list(read(query("id"), {"id": "Int8", "n": "Int8"}, lambda _: next(pages)))
+    assert [(batch.columns, batch.rows) for batch in got] == [
+        (["id", "n"], [[1, 9], [2, 8]]),
+        (["n", "id"], [[7, 3]]),
+    ]
+
+
+def test_an_empty_page_that_is_not_complete_is_an_error() -> None:
+    with pytest.raises(Unreadable, match="an empty page"):
+        list(read(query("id"), {"id": "String"}, lambda _: Answer({"id": "String"}, [], complete=False)))
+
+
+def test_types_that_change_between_two_pages_are_an_error() -> None:
+    table = Table({"id": "Int64"}, [[number] for number in range(15)])
+    pages = read(query("id"), {"id": "Int64"}, table)
+    next(pages)
+    table.types = {"id": "String"}
+    with pytest.raises(Unreadable, match="types of its columns changed"):
+        next(pages)
+
+
+def test_rows_before_the_state_are_an_error() -> None:
+    types = {"id": "Int64", "at": "Int64"}
+    pages = read(
+        query("id", cursor_field="at"), types, lambda _: Answer(types, [[1, 4]], True), by_cursor=True, since=5
+    )
+    with pytest.raises(Unreadable, match="before the state"):
+        list(pages)
+
+
+@pytest.mark.parametrize(
+    ("types", "sentence"),
+    [
+        ({"other": "Int8"}, "has no column `id` in its result, which `primary_key` names; the columns are other"),
+        ({"id": "Float64", "x": "Int8"}, "cannot be read by the column `id` of `primary_key`, whose type is Float64"),
+        ({"id": "DateTime64(9)"}, "whose type is DateTime64"),
+        ({"id": "Array(Int8)"}, "whose type is Array"),
+        ({"id": "Int256"}, "whose type is Int256"),
+        ({"id": "Nullable(Decimal(9, 2))"}, "whose type is Nullable"),
+    ],
+    ids=["missing", "float", "too fine", "list", "too long", "decimal"],
+)
+def test_columns_that_no_query_can_be_read_by_are_named(types: dict[str, str], sentence: str) -> None:
+    with pytest.raises(UnfitColumns, match=sentence.replace("(", r"\(")):
+        list(read(query("id"), types, Table(types)))
+
+
+def test_a_cursor_that_is_not_there_is_named() -> None:
+    with pytest.raises(UnfitColumns, match="no column `at` in its result, which `cursor_field` names"):
+        list(read(query("id", cursor_field="at"), {"id": "Int8"}, Table({"id": "Int8"}), by_cursor=True))
+
+
+def test_a_cursor_that_is_the_key_too_is_asked_for_once() -> None:
+    table = Table({"id": "Int64"}, [[number] for number in range(25)])
+    got = list(read(query("id", cursor_field="id"), table.types, table, by_cursor=True, since=3))
+    assert [row for (row,) in rows_of(got)] == list(range(3, 25))
+    assert [batch.reached for batch in got] == [12, 21, 24]
