@@ -210,4 +210,8 @@ def run_command(command: str, *flags: str, **files: Any) -> Output:
 
 def output(text: str, status: int) -> Output:
     """`text` as messages; a line that is not one fails, since a destination could not read it either."""
-    return Output([json.loads(line) for line in text.split("\n") if line.strip()], text, status)
+    try:
+        messages = [json.loads(line) for line in text.split("\n") if line.strip()]
+    except ValueError:
+        raise AssertionError(f"Not all lines are messages:\n{text[-5000:]}") from None
+    return Output(messages, text, status)
