@@ -24,7 +24,7 @@ ENVIRONMENTS = (pyairbyte,)
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """What the program printed. It asks no registry for the connector, and reports its use to nobody."""
+    """What the program printed. It asks no registry for the connector, and sends no telemetry."""
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith("POSTHOG_")},
         "PYTHONPATH": str(ROOT),
