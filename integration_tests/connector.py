@@ -61,7 +61,7 @@ class Output:
         return [record["data"] for record in self.of("RECORD") if record["stream"] == stream]
 
     def ids(self, stream: str) -> list[Any]:
-        """The ids of a stream's records in the order of the ids; a record given out twice is there twice."""
+        """The ids of a stream's records in the order of the ids; a record emitted twice is there twice."""
         return sorted(row["id"] for row in self.records(stream))
 
     def keys(self, stream: str) -> list[tuple[int, Any]]:

@@ -62,7 +62,7 @@ def second_sync(run: Run, options: dict[str, Any], account: Account, state: list
     again = [key for key in second.keys("events") if key in before]
     most = len(account.projects)
     exact &= len(again) <= most and len(got) == len(again) + sum(map(len, arrived.values()))
-    print(f"{'again':<16} {len(again):>7}  {f'up to {most}':>8}  the newest of a project comes again")
+    print(f"{'again':<16} {len(again):>7}  {f'up to {most}':>8}  the newest event of a project is repeated")
     return exact
 
 
@@ -70,7 +70,7 @@ def main(run: Run = run_command) -> int:
     account = demo_account()
     with PostHogServer(account) as server:
         options = config(server.url)
-        print(f"An embedded PostHog runs at {server.url}, with the clamp and the odd paging of the real one.\n")
+        print(f"An embedded PostHog runs at {server.url}, with the clamp and the paging quirks of the real one.\n")
         names = ", ".join(next(run("spec").of("SPEC"))["connectionSpecification"]["properties"])
         print(f"spec      options: {names}")
         print(f"check     {run('check', config=options).connection[0]}")
@@ -79,7 +79,7 @@ def main(run: Run = run_command) -> int:
         print(f"discover  {len(next(run('discover', config=options).of('CATALOG'))['streams'])} streams")
         complete, state = table(run, options, account)
         exact = second_sync(run, options, account, state)
-    print(f"\n{'All ids are as they should be.' if complete and exact else 'SOMETHING IS MISSING, OR TOO MUCH.'}")
+    print(f"\n{'All ids are as they should be.' if complete and exact else 'SOMETHING IS MISSING OR EXTRA.'}")
     return 0 if complete and exact else 1
 
 

@@ -104,7 +104,7 @@ def now_is(at: int) -> Iterator[None]:
 
 
 def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], state: Mapping[str, Any]) -> list[str]:
-    """Each state in `got` that covers an event of `due` which was not given out before it, in words.
+    """Each state in `got` that covers an event of `due` which was not emitted before it, in words.
 
     A state covers what is older than it: the next sync reads its own instant again. One that still is as in `state`,
     where the sync began, covers only what earlier syncs gave out.
@@ -123,5 +123,5 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
                     covered = microseconds(entry["timestamp"])
                     missing = [one for one in events if one.at < covered and (project, one.id) not in given]
                     if missing:
-                        wrong.append(f"project {project}: {entry} covers {len(missing)} events that were not given out")
+                        wrong.append(f"project {project}: {entry} covers {len(missing)} events that were not emitted")
     return wrong

@@ -16,7 +16,7 @@ ASKING = [
     Rule("before = end", QUERY, '"before": iso(query.end)', '"before": iso(query.end - MICROSECOND)', QUERY_TESTS),
     Rule("newest first", QUERY, 'else "timestamp DESC"', 'else "timestamp ASC"', QUERY_TESTS),
     Rule("ties are asked for by their ids", QUERY, "conditions.append(ends_in(query))", "pass", QUERY_TESTS),
-    Rule("ids are told apart by their ends", QUERY, "endsWith(", "startsWith(", QUERY_TESTS),
+    Rule("ids are distinguished by their ends", QUERY, "endsWith(", "startsWith(", QUERY_TESTS),
     Rule("late events are asked for by arrival", QUERY, "conditions.append(arrived_since(query))", "pass", QUERY_TESTS),
     Rule(
         "instants are asked for in UTC",

@@ -17,7 +17,7 @@ CORE_TESTS = (
 
 @dataclass(frozen=True)
 class Rule:
-    """What holds, the text in `file` that makes it hold, a text that breaks it, and the tests that may notice."""
+    """What holds, the code in `file` that makes it hold, code that breaks it, and the tests that may notice."""
 
     says: str
     file: str

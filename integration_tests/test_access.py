@@ -1,4 +1,4 @@
-"""Keys that may not read everything, and projects that come and go: what is read, and what the user is told."""
+"""Keys that may not read everything, and projects that come and go: what is read, and what the user sees."""
 
 import random
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "reason"),
     [
         (no_project_access(), "You don't have access to the project."),
         (key_not_for_project(7), "API key does not have access to the requested project: ID 7."),
@@ -91,13 +91,13 @@ def test_a_project_that_refuses_events_is_asked_once_and_keeps_its_state(server:
     ids=["no access", "key of another project", "scope", "key deleted meanwhile"],
 )
 def test_a_refusal_in_the_middle_of_a_sync_fails_it_after_all_else_was_read(
-    server: PostHogServer, fault: dict[str, Any], told: str
+    server: PostHogServer, fault: dict[str, Any], reason: str
 ) -> None:
     server.posthog.faults.add(Fault(stream="cohorts", project_id=7, times=None, **fault))
     output = read(server)
     assert output.status == 1
     (error,) = [error for error in output.errors if error.startswith("Stream cohorts, project 7")]
-    assert told in error
+    assert reason in error
     expected = expected_keys(server.posthog.account)
     assert output.keys("cohorts") == [key for key in expected["cohorts"] if key[0] == 8]
     assert {stream: output.keys(stream) for stream in STREAMS if stream != "cohorts"} == {
@@ -127,13 +127,13 @@ def test_a_project_that_disappears_is_skipped_with_a_warning_and_keeps_its_state
     output = read(server, stream, state=project_state(p7="2026-10-05T00:00:00Z"))
     assert (output.status, output.errors, output.stream_status(stream)) == (0, [], "COMPLETE")
     assert output.keys(stream) == [key for key in expected_keys(server.posthog.account)[stream] if key[0] == 8]
-    assert any("project 7: PostHog does not know the project any more" in line for line in output.logs)
+    assert any("project 7: PostHog no longer has this project" in line for line in output.logs)
     assert gone.used == 1
     if stream == "events":
         assert output.states[-1]["7"] == {"timestamp": "2026-10-05T00:00:00Z"}
 
 
-def test_an_address_that_is_not_posthogs_is_told(server: PostHogServer) -> None:
+def test_an_address_that_is_not_posthogs_is_named(server: PostHogServer) -> None:
     output = run("check", config=config(server.url + "/somewhere"))
     assert output.connection[0] == "FAILED"
     assert "`base_url`" in output.connection[1]

@@ -88,7 +88,7 @@ def test_a_project_is_not_gone_because_one_of_its_lists_says_so(server: PostHogS
     output = read(server, stream)
     assert output.status == 1
     assert f"Stream {stream}, project 7" in output.errors[0]
-    assert "PostHog knows the project, but not /api/projects/7/" in output.errors[0]
+    assert "PostHog returned 404 for /api/projects/7/" in output.errors[0]
     assert output.keys(stream) == [key for key in expected_keys(server.posthog.account)[stream] if key[0] == 8]
 
 

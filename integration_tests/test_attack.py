@@ -27,7 +27,7 @@ from integration_tests.posthog_server import (
 from source_posthog.events.instants import instant
 
 START = microseconds("2026-10-01T00:00:00Z")
-JOINTS = [START + number * 5 * DAY for number in range(9)]
+BOUNDARIES = [START + number * 5 * DAY for number in range(9)]
 
 
 def account(projects: Iterable[int] = (7, 8), each: int = 60, seed: int = 4) -> Account:
@@ -78,7 +78,7 @@ def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_e
 @pytest.mark.parametrize("window", range(8))
 def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_reads_what_is_missing(window: int) -> None:
     made = account()
-    start = JOINTS[window]
+    start = BOUNDARIES[window]
     with PostHogServer(made) as server:
         fault = server.posthog.faults.add(
             Fault(
@@ -134,7 +134,7 @@ def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync() -> No
     assert len(again) == 2  # tied with the state
 
 
-def test_events_that_arrive_while_a_window_is_read_are_given_out_once_or_by_the_next_sync() -> None:
+def test_events_that_arrive_while_a_window_is_read_are_emitted_once_or_by_the_next_sync() -> None:
     made = account(projects=(7,), each=700)
     oldest_days = [e.at for e in made.projects[7].events]
     arriving = make_events(40, random.Random(9), start=min(oldest_days), span=max(oldest_days) - min(oldest_days))
@@ -203,8 +203,8 @@ def at(timestamp: str | None) -> dict[str, Any]:
 
 MORE = "http://x/?before=1"
 MISBEHAVIOUR = {
-    "rows before the window": (at("2026-09-01T00:00:00Z"), "out of the range"),
-    "rows after the window": (at("2027-09-01T00:00:00Z"), "out of the range"),
+    "rows before the window": (at("2026-09-01T00:00:00Z"), "outside the requested range"),
+    "rows after the window": (at("2027-09-01T00:00:00Z"), "outside the requested range"),
     "rows without id": (change_rows(lambda r: [{k: v for k, v in e.items() if k != "id"} for e in r]), "no `id`"),
     "rows without timestamp": (at(None), "not a valid one"),
     "timestamps that are no dates": (at("soon"), "not a valid one"),
@@ -221,9 +221,9 @@ MISBEHAVIOUR = {
 
 @pytest.mark.parametrize("name", MISBEHAVIOUR)
 def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(name: str) -> None:
-    fault, told = MISBEHAVIOUR[name]
+    fault, reason = MISBEHAVIOUR[name]
     made = account()
-    start = JOINTS[3]
+    start = BOUNDARIES[3]
     with PostHogServer(made) as server:
         bad = Fault(
             stream="events", project_id=7, times=None, when=lambda seen: seen.after < start < seen.before, **fault
@@ -232,7 +232,7 @@ def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(n
         first = read(server)
         assert first.status == 1
         (error,) = [error for error in first.errors if error.startswith("Stream events, project 7, window 2026-10-16")]
-        assert told in error
+        assert reason in error
         bad.times = 0
         second = read(server, first.state)
     require_honest_states(first, made)
@@ -268,7 +268,7 @@ def test_the_next_of_events_is_never_followed(following: Any) -> None:
     assert output.keys("events") == expected_keys(made)["events"]
 
 
-def test_a_row_that_is_twice_on_a_page_is_given_out_once() -> None:
+def test_a_row_that_is_twice_on_a_page_is_emitted_once() -> None:
     made = account(projects=(7,))
     made.projects[7].add_events([event(START + 7) for _ in range(230)])
     with PostHogServer(made, cap=100) as server:
@@ -325,7 +325,7 @@ def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(
         output = read(server, None, stream)
         assert server.posthog.count(stream) <= 2
     assert output.status == 1
-    assert "does not lead on" in output.errors[0]
+    assert "does not advance" in output.errors[0]
     assert f"/api/projects/7/{stream}" in output.errors[0]
 
 

@@ -234,9 +234,7 @@ def test_names_that_the_platform_injects_are_not_warned_of(server: PostHogServer
 def test_a_start_date_in_the_future_is_warned_of(server: PostHogServer) -> None:
     options = config(server.url, start_date="2121-01-01T00:00:00Z")
     for got in (run("check", config=options), run("read", config=options, catalog=catalog("projects"))):
-        assert warnings(got) == [
-            "`start_date` lies in the future (2121-01-01T00:00:00Z): no event is read before that."
-        ]
+        assert warnings(got) == ["`start_date` is in the future (2121-01-01T00:00:00Z): no events are read until then."]
 
 
 # --- 17: catalogs and states
@@ -258,7 +256,7 @@ def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form
         "pretty": json.dumps(message["catalog"], indent=2),
     }[form]
     sentence = refusal(how("read", config=config(server.url), catalog=content))
-    assert "is what `discover` prints" in sentence
+    assert "is the output of `discover`" in sentence
     assert (
         'configured catalog, which says what to read and how: {"streams": [{"stream": {...}, "sync_mode":' in sentence
     )
@@ -278,12 +276,12 @@ def test_json_of_another_kind_is_refused_with_what_was_expected(
 ) -> None:
     files = {"config": config(server.url), "catalog": catalog("events"), kind: content}
     sentence = refusal(run("read", **files))
-    assert "is JSON, but of another kind" in sentence
+    assert f"is JSON, but not a {kind}" in sentence
     assert f"Expected: {expected}" in sentence
 
 
 def test_duplicate_projects_are_called_duplicates(server: PostHogServer) -> None:
-    sentence = "The option `project_ids` has duplicates: name each once."
+    sentence = "The option `project_ids` has duplicates: list each value once."
     assert failed(run("check", config=config(server.url, project_ids=[7, 8, 7]))) == sentence
 
 
@@ -291,11 +289,11 @@ def test_a_state_in_the_future_is_warned_of_with_the_project(server: PostHogServ
     got = read(server, project_state(p7="2121-01-01T00:00:00Z", p8="2026-01-01T00:00:00Z"))
     assert got.status == 0
     assert warnings(got) == [
-        "The state of project 7 lies in the future (2121-01-01T00:00:00Z): no event is read before that. Correct the "
-        "state, or reset the stream."
+        "The state of project 7 is in the future (2121-01-01T00:00:00Z): no events are read until then. Correct the "
+        "state, or clear the stream."
     ]
 
 
 def test_a_legacy_state_in_the_future_is_warned_of_for_all_projects(server: PostHogServer) -> None:
     (warning,) = warnings(read(server, legacy_state("2121-01-01T00:00:00Z")))
-    assert warning.startswith("The state of all projects lies in the future")
+    assert warning.startswith("The state of all projects is in the future")

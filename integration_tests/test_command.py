@@ -61,7 +61,7 @@ def test_catalog_prints_all_streams_or_those_that_are_named(capsys: pytest.Captu
 
 
 def test_catalog_says_which_streams_there_are_where_one_is_not_among_them() -> None:
-    with pytest.raises(AirbyteTracedException, match=r"do not exist: dashboards\..* there are projects, cohorts"):
+    with pytest.raises(AirbyteTracedException, match=r"do not exist: dashboards\..* the streams are projects, cohorts"):
         execute(["catalog", "dashboards"])
 
 

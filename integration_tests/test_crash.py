@@ -84,7 +84,7 @@ def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed: i
 
 
 def _unread(due: dict[int, list[Event]], first: Output) -> dict[int, list[Event]]:
-    """The events that the second sync has to give out, since the first did not."""
+    """The events that the second sync has to emit, since the first did not."""
     given = set(first.keys("events"))
     return {project: [one for one in events if (project, one.id) not in given] for project, events in due.items()}
 

@@ -170,7 +170,7 @@ def test_an_end_that_is_not_after_the_start_is_refused(command: str, end_date: s
     files = {"catalog": catalog("events")} if command == "read" else {}
     output = run(command, config=config("http://127.0.0.1:1", end_date=end_date), **files)
     verdict = output.connection[1] if command == "check" else output.errors[0]
-    assert verdict == "The option `end_date` must be later than `start_date`, or left out."
+    assert verdict == "The option `end_date` must be later than `start_date`, or omitted."
 
 
 def test_check_asks_for_events_also_where_the_end_is_past() -> None:

@@ -332,7 +332,7 @@ def test_a_project_that_is_gone_is_skipped_once_its_own_address_says_so_too(way:
     posthog.faults.add(Fault(stream=way.stream, project_id=7, times=None, **not_found()))
     output, _ = read(posthog, way)
     assert output.status == 1
-    assert "PostHog knows the project" in output.errors[0]
+    assert "although the project exists" in output.errors[0]
 
 
 # --- check and options

@@ -31,7 +31,7 @@ def sentence(output: Output) -> str:
     [
         *((kind, "{not json", "is not JSON") for kind in ("config", "catalog", "state")),
         *((kind, "", "is not JSON") for kind in ("config", "catalog")),
-        *((kind, "7", "is JSON, but of another kind. Expected: ") for kind in ("config", "catalog", "state")),
+        *((kind, "7", f"is JSON, but not a {kind}. Expected: ") for kind in ("config", "catalog", "state")),
     ],
 )
 def test_a_file_of_the_wrong_kind_is_named(
@@ -82,7 +82,7 @@ def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server: PostHo
 def test_a_timestamp_in_the_state_that_is_no_date_is_named(server: PostHogServer, state: dict[str, Any]) -> None:
     error = sentence(run("read", config=config(server.url), catalog=catalog("events"), state=events_state(state)))
     assert "The state" in error
-    assert "has no timestamp in ISO 8601" in error
+    assert "has no valid ISO 8601 timestamp" in error
 
 
 @pytest.mark.parametrize("state", ["", "\n", [], events_state({}), events_state({"7": {}}), None])

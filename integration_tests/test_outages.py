@@ -264,4 +264,4 @@ def test_a_next_that_does_not_lead_on_ends_its_stream_and_says_where(server: Pos
     server.posthog.faults.add(Fault(stream="cohorts", project_id=1, times=None, **stuck))
     (error, *_) = read(server, "cohorts").errors
     assert error.startswith("Stream cohorts, project 1: PostHog's answer for /api/projects/1/cohorts cannot be used")
-    assert "does not lead on" in error
+    assert "does not advance" in error

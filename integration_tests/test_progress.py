@@ -37,9 +37,9 @@ def test_each_stream_ends_with_a_line_of_what_it_took() -> None:
     output, posthog = read(thousand(), Fault(stream="events", times=2, **throttled(40)))
     requests = posthog.count("events")
     (line,) = [line for line in output.logs if line.startswith("Stream events: ")]
-    assert line.startswith(f"Stream events: 1000 records in {requests} requests, 2 of them again, ")
+    assert line.startswith(f"Stream events: 1000 records in {requests} requests (2 retried), ")
     assert 80 <= int(line.rsplit(", ")[-1].split()[0]) <= 90
-    assert any(line.startswith("Stream cohorts: 0 records in 1 requests, 0 of them again, 0 s") for line in output.logs)
+    assert any(line.startswith("Stream cohorts: 0 records in 1 requests (0 retried), 0 s") for line in output.logs)
 
 
 def test_a_quick_sync_has_no_other_line_of_progress() -> None:

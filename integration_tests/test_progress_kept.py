@@ -61,15 +61,22 @@ def size(output: Output, kind: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("days", "step", "lines"),
-    [(28, 30, 40_000), (28, 30, 120_000), (28, 7, 70_000), (80, 1, 100_000)],
-    ids=["early in one window", "late in one window", "windows of a week", "windows of a day"],
+    ("way", "number", "days", "step", "lines"),
+    [
+        (LIST, 90_000, 28, 30, 30_000),
+        (LIST, 90_000, 28, 30, 75_000),
+        (LIST, 90_000, 28, 7, 60_000),
+        (LIST, 90_000, 80, 1, 70_000),
+        (QUERY, 180_000, 28, 30, 150_000),
+    ],
+    ids=["early in one window", "late in one window", "windows of a week", "windows of a day", "by queries"],
+    indirect=["way"],
 )
 def test_after_a_kill_anywhere_no_more_than_fifty_thousand_events_of_a_project_are_read_again(
-    way: Way, days: int, step: int, lines: int
+    way: Way, number: int, days: int, step: int, lines: int
 ) -> None:
     """Of queries, whose pages are ten times as large, some 100,000."""
-    account = account_with({7: bare_events(150_000, days)})
+    account = account_with({7: bare_events(number, days)})
     with PostHogServer(account) as server, tempfile.TemporaryDirectory() as folder:
         files = {"config": options(server.url, events_time_step=step), "catalog": catalog("events")}
         line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
@@ -86,12 +93,12 @@ def test_after_a_kill_anywhere_no_more_than_fifty_thousand_events_of_a_project_a
 
 
 def test_parts_cost_few_requests(way: Way) -> None:
-    account = account_with({7: bare_events(150_000, 28)})
+    account = account_with({7: bare_events(100_000, 28)})
     with answers_from(posthog := PostHog(account)), now_is(START + 29 * DAY):
         output = sync(start_date="2026-09-01T00:00:00Z")
     assert output.keys("events") == expected_keys(account)["events"]
-    assert posthog.count(way.stream) <= {"events": 151 * 1.03, "query": 0.15 * 110}[way.stream]
-    assert len(output.states) >= (6 if way is LIST else 2)
+    assert posthog.count(way.stream) <= {"events": 101 * 1.04, "query": 0.1 * 120}[way.stream]
+    assert len(output.states) >= (4 if way is LIST else 2)
 
 
 def test_many_small_projects_get_few_states() -> None:

@@ -1,5 +1,5 @@
 """An attack on the reading of events: whatever the data, the windows, the state and the server's page size, every event
-in the range is given out once, and the state says so.
+in the range is emitted once, and the state says so.
 
 PROOF=long tries hundreds of cases more, other ones each time.
 """
@@ -173,11 +173,11 @@ def _burst(
     draw: st.DrawFn, rng: random.Random, start: int, now: int, step: int, page: int, notes: list[str]
 ) -> list[Event]:
     """Events on one microsecond or spread over a span, at a place where something can go wrong."""
-    joints = range(start, max(now, start + 1), step * DAY)
-    place = draw(st.sampled_from(("start", "joint", "now", "day", "anywhere")))
+    boundaries = range(start, max(now, start + 1), step * DAY)
+    place = draw(st.sampled_from(("start", "boundary", "now", "day", "anywhere")))
     anchor = {
         "start": lambda: draw(st.sampled_from((START, start))),
-        "joint": lambda: draw(st.sampled_from(joints)),
+        "boundary": lambda: draw(st.sampled_from(boundaries)),
         "now": lambda: now,
         "day": lambda: START + draw(st.integers(0, 91)) * DAY,
         "anywhere": lambda: rng.randrange(START, now),
@@ -260,12 +260,12 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
 
 @PROFILE
 @given(cases())
-def test_every_event_is_given_out_once_whatever_the_data_the_windows_the_state_and_the_page_size(case: Case) -> None:
+def test_every_event_is_emitted_once_whatever_the_data_the_windows_the_state_and_the_page_size(case: Case) -> None:
     require_every_event_once(case)
 
 
 NOW = START + 45 * DAY  # two windows of 30 days: [0, 30) and [30, 45)
-JOINT = START + 30 * DAY
+BOUNDARY = START + 30 * DAY
 
 
 @pytest.mark.parametrize("cap", [100, 250, 1000])
@@ -289,8 +289,8 @@ def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits() -> None:
     "at",
     [
         pytest.param(START, id="on start_date"),
-        pytest.param(JOINT - 1, id="last microsecond of a window"),
-        pytest.param(JOINT, id="first microsecond of a window"),
+        pytest.param(BOUNDARY - 1, id="last microsecond of a window"),
+        pytest.param(BOUNDARY, id="first microsecond of a window"),
         pytest.param(NOW - 1, id="last microsecond before the sync"),
     ],
 )
@@ -299,8 +299,9 @@ def test_ties_at_an_end_of_a_window_are_read_once(at: int, number: int) -> None:
     require_every_event_once(Case({1: ties(number, at) + ties(60, START + DAY)}, NOW))
 
 
-def test_ties_at_both_ends_of_a_window_and_across_the_joint_are_read_once() -> None:
-    around = [event for at in (START - 1, START, JOINT - 1, JOINT, JOINT + 1, NOW - 1, NOW) for event in ties(130, at)]
+def test_ties_at_both_ends_of_a_window_and_across_the_boundary_are_read_once() -> None:
+    instants = (START - 1, START, BOUNDARY - 1, BOUNDARY, BOUNDARY + 1, NOW - 1, NOW)
+    around = [event for at in instants for event in ties(130, at)]
     require_every_event_once(Case({1: around}, NOW))
 
 
@@ -315,25 +316,25 @@ def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number: 
 )
 def test_events_behind_a_short_page_without_next_are_read(number: int, span: int) -> None:
     """The 50-row rule: the server stops at a short span as soon as that holds half a page of 100."""
-    events = spread(number, NOW - span, NOW) + spread(230, START, JOINT) + spread(3, JOINT, JOINT + DAY)
+    events = spread(number, NOW - span, NOW) + spread(230, START, BOUNDARY) + spread(3, BOUNDARY, BOUNDARY + DAY)
     require_every_event_once(Case({1: events}, NOW))
 
 
 @pytest.mark.parametrize("burst", [499, 500, 700, 999, 1000])
 def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst: int) -> None:
-    events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, JOINT, JOINT + DAY)
+    events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, BOUNDARY, BOUNDARY + DAY)
     require_every_event_once(Case({1: events}, NOW, cap=1000))
 
 
 def test_a_server_that_gives_larger_pages_is_read_whole() -> None:
-    require_every_event_once(Case({1: spread(2300, START, NOW), 2: ties(1001, JOINT)}, NOW, cap=20_000))
+    require_every_event_once(Case({1: spread(2300, START, NOW), 2: ties(1001, BOUNDARY)}, NOW, cap=20_000))
 
 
 def test_ties_that_no_digit_of_their_ids_tells_apart_fail_with_a_sentence_and_lose_nothing() -> None:
-    case = Case({1: ties(150, JOINT + DAY, alike=12), 2: ties(5, JOINT)}, NOW)
+    case = Case({1: ties(150, BOUNDARY + DAY, alike=12), 2: ties(5, BOUNDARY)}, NOW)
     with answers_from(PostHog(account_with(case.events), cap=100, query_cap=100)), now_is(NOW):
         output = sync()
     assert output.status == 1
     assert "project 1, window 2026-01-31" in " ".join(output.errors)
     assert [key for key in output.keys("events") if key[0] == 2] == sorted((2, one.id) for one in case.events[2])
-    assert microseconds(output.states[-1]["1"]["timestamp"]) == JOINT
+    assert microseconds(output.states[-1]["1"]["timestamp"]) == BOUNDARY

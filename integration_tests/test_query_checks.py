@@ -175,7 +175,7 @@ def test_a_key_without_the_scope_is_refused_in_a_sentence(posthog: PostHog) -> N
 
 def test_a_server_without_queries_is_named(posthog: PostHog) -> None:
     posthog.without_query = True
-    assert "This PostHog cannot be asked queries" in read(VISITS).errors[0]
+    assert "This PostHog server has no query API at" in read(VISITS).errors[0]
 
 
 @pytest.mark.parametrize(

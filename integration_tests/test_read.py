@@ -39,7 +39,7 @@ START = microseconds("2026-01-01T00:00:00Z")
 
 
 def busy(seed: int = 3, projects: Iterable[int] = (7, 8)) -> Account:
-    """Events spread over three months, bursts, and ties on the joints of windows of 30 days."""
+    """Events spread over three months, bursts, and ties at the boundaries of windows of 30 days."""
     rng = random.Random(seed)
     made = {}
     for project in projects:

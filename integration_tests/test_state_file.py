@@ -84,7 +84,7 @@ def test_the_last_state_of_a_stream_is_the_one_that_counts(server: PostHogServer
 def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServer) -> None:
     got = read(server, json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
     assert (got.status, len(got.records("events"))) == (0, 2)
-    assert "There is no state in the state file" in " ".join(warnings(got))
+    assert "has no state, so this is a first sync" in " ".join(warnings(got))
 
 
 @pytest.mark.parametrize("state", [[], {}, "null"])

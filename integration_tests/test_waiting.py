@@ -147,8 +147,8 @@ def test_waiting_for_the_request_budget_is_announced_and_counted(
         output = read("https://us.posthog.com", "events")
     assert output.keys("events") == expected_keys(posthog.account)["events"]
     assert slept == [5, 500]
-    assert [line for line in output.logs if "waits" in line and "used up" in line] == [
-        "Stream events: waits 500 s, since the requests that PostHog's cloud allows in a minute or an hour are used up"
+    assert [line for line in output.logs if "used up" in line] == [
+        "Stream events: waiting 500 s: the requests that PostHog's cloud allows per minute or hour are used up"
     ]
     (line,) = [line for line in output.logs if line.startswith("Stream events: 20 records")]
     assert line.endswith(", 500 s waited")

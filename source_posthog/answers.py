@@ -90,8 +90,8 @@ def _read(response: requests.Response) -> _Body | PostHogError:
 
 def _reason(response: requests.Response, what: str) -> str:
     return (
-        f"PostHog's answer for {urlsplit(response.url).path} cannot be used: {what}. Nothing of it was read; run the "
-        "sync again, and if that does not help, check that `base_url` is PostHog itself and not a page in front of it."
+        f"PostHog's answer for {urlsplit(response.url).path} cannot be used: {what}. None of it was read. Run the sync "
+        "again; if this persists, check that `base_url` is the address of PostHog itself, not of a page in front of it."
     )
 
 

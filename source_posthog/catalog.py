@@ -32,7 +32,7 @@ def require_known(names: Collection[str], known: Collection[str]) -> None:
     if unknown:
         raise AirbyteTracedException(
             message=f"The catalog names streams that do not exist: {', '.join(unknown)}. Refresh the schema of the "
-            f"connection, or take them out; there are {', '.join(known)}.",
+            f"connection, or remove them; the streams are {', '.join(known)}.",
             failure_type=FailureType.config_error,
         )
 

@@ -21,7 +21,7 @@ def warn_of_config(
     """Warn of options that do not exist, of a start_date after `now`, and of a key that would travel in clear."""
     warn_of_unknown_options(config, specification["properties"], logger)
     if instant(config["start_date"]) > now:
-        logger.warning(f"`start_date` lies in the future ({config['start_date']}): no event is read before that.")
+        logger.warning(f"`start_date` is in the future ({config['start_date']}): no events are read until then.")
     warn_of_plain_http(config["base_url"], logger)
 
 
@@ -45,8 +45,8 @@ def warn_of_future_state(state: Iterable[AirbyteStateMessage], now: datetime, lo
             if ahead:
                 whose = "all projects" if "timestamp" in ahead else f"project {_named(ahead)}"
                 logger.warning(
-                    f"The state of {whose} lies in the future ({entries[ahead[0]]}): no event is read before that. "
-                    "Correct the state, or reset the stream."
+                    f"The state of {whose} is in the future ({entries[ahead[0]]}): no events are read until then. "
+                    "Correct the state, or clear the stream."
                 )
 
 

@@ -1,4 +1,4 @@
-"""What a key may read, told before a sync finds out."""
+"""What a key may read, reported before a sync finds out."""
 
 import logging
 from collections.abc import Iterable

@@ -163,8 +163,8 @@ class EventsSimpleRetriever(SimpleRetriever):
             except _FilterRefused as refused:
                 if self._lanes.refuse_filter():
                     logger.info(
-                        f"Stream {self.name}: this PostHog cannot tell which events arrived late ({refused}), so that "
-                        "the hours of events_lookback_hours before the last sync are read again instead."
+                        f"Stream {self.name}: this PostHog server cannot tell which events arrived late ({refused}), "
+                        "so the events_lookback_hours before the last sync are read again instead."
                     )
         start = max(window.start, window.end - self.stream_slicer.lookback)
         if start < window.end:
@@ -239,8 +239,8 @@ class EventsSimpleRetriever(SimpleRetriever):
     def _located(self, cause: AirbyteTracedException | UntrueAnswer, stream_slice: StreamSlice) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
         if isinstance(cause, UntrueAnswer):
-            reason = f"PostHog's answer cannot be used: {cause}. Nothing of that page was read."
+            reason = f"PostHog's answer cannot be used: {cause}. None of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
         span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"
         where = Where(self.name, stream_slice["project_id"], span)
-        return located(cause, where, "The next sync begins there again.")
+        return located(cause, where, "The next sync resumes from this window.")

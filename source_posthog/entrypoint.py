@@ -51,7 +51,7 @@ def _print_catalog(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         f"{NAME} catalog", description="Prints a configured catalog, for --catalog of `read`."
     )
-    parser.add_argument("streams", nargs="*", metavar="STREAM", help="the streams to read; all where none is named")
+    parser.add_argument("streams", nargs="*", metavar="STREAM", help="the streams to read (default: all)")
     parser.add_argument("--config", help="path to the configuration, which can define streams of its own")
     given = parser.parse_args(arguments)
     config = read_config(given.config) if given.config else ANY_CONFIG

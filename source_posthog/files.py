@@ -49,8 +49,8 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
         text = file.read()
         if _is_discovered(text):
             raise _problem(
-                f"The catalog file {path} is what `discover` prints: all that can be read. A sync needs a configured "
-                f"catalog, which says what to read and how: {CONFIGURED}; {SAMPLE} that reads all streams."
+                f"The catalog file {path} is the output of `discover`, which lists all that can be read. A sync needs "
+                f"a configured catalog, which says what to read and how: {CONFIGURED}; {SAMPLE} of all streams."
             )
         catalog = json.loads(text)
         _require_shallow(catalog)
@@ -101,7 +101,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
             name = state.stream.stream_descriptor if state.stream else None
             states[name and (name.namespace, name.name)] = state
     if is_output and not states:
-        logger.warning(f"There is no state in the state file {path}, so that this is a first sync.")
+        logger.warning(f"The state file {path} has no state, so this is a first sync.")
     return list(states.values())
 
 
@@ -167,7 +167,7 @@ def _opened(kind: str, path: str) -> Iterator[TextIO]:
     except ValueError:
         reason = "is not JSON"
     except _Unexpected:
-        reason = "is JSON, but of another kind"
+        reason = f"is JSON, but not a {kind}"
     raise _problem(f"The {kind} file {path} {reason}. Expected: {EXPECTED[kind]}.")
 
 

@@ -88,7 +88,7 @@ def _interpret_exception(error: Exception) -> ErrorResolution:
             ResponseAction.FAIL,
             FailureType.config_error,
             f"the certificate of the server is not trusted: {fault.verify_message.rstrip('.')}. If it is your own, "
-            "set the environment variable REQUESTS_CA_BUNDLE to a file with its certificate, or with that of the "
-            "authority which signed it. Otherwise check `base_url`.",
+            "set the environment variable REQUESTS_CA_BUNDLE to a file with its certificate or that of the authority "
+            "that signed it. Otherwise check `base_url`.",
         )
     return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, type(error).__name__)

@@ -82,6 +82,6 @@ def _sentence(scope: str, kind: Kind, trouble: Trouble) -> str:
     of = f" for the stream {scope}" if scope else ""
     length = f"{kind.value // HOUR} hours" if kind.value > HOUR else f"{kind.value // MINUTE} minutes"
     return (
-        f"PostHog has given no usable answer{of} for {length}, the last one: {trouble.words}. Nothing more is asked "
-        f"for. {trouble.advice}"
+        f"PostHog has given no usable answer{of} for {length}, the last one: {trouble.words}. No further "
+        f"requests are sent. {trouble.advice}"
     )

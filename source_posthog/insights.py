@@ -71,10 +71,10 @@ class InsightsRetriever(SimpleRetriever):
             response = self._page(stream_slice, start, 1, basic="true")
         except RequestWindowSplitRequiredException as refused:
             raise PostHogError(
-                f"the insight at offset {start} cannot be read, not even without its result: {refused.error_message}.",
+                f"the insight at offset {start} cannot be read, even without its result: {refused.error_message}.",
                 where=Where.of(self.name, stream_slice),
             ) from refused
         rows = self.sync.answers.rows(response) if response is not None and response.ok else []
         names = ", ".join(f"{row['id']} ({row.get('name') or row.get('derived_name')})" for row in rows)
-        logger.warning(f"Insight {names} was read without its result, which PostHog could not give: {reason}")
+        logger.warning(f"Insight {names} was read without its result, which PostHog could not provide: {reason}")
         return response

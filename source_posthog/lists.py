@@ -79,5 +79,5 @@ def next_offset(response: requests.Response, before: int, sync: Sync) -> int | N
     if not following:
         return None
     if offset(following) <= before:
-        raise sync.answers.unusable(response, f"its `next` does not lead on ({following!r})")
+        raise sync.answers.unusable(response, f"its `next` does not advance ({following!r})")
     return offset(following)

@@ -31,8 +31,8 @@ class ProjectList:
                 rows = list(ask())
                 if len({row["id"] for row in rows}) < len(rows):
                     raise AirbyteTracedException(
-                        message="PostHog's list of projects changed its order while it was read, so that a project may "
-                        "be missing. Run the sync again, or name the projects in `project_ids`.",
+                        message="PostHog's list of projects changed its order while it was read, so a project may be "
+                        "missing. Run the sync again, or name the projects in `project_ids`.",
                         failure_type=FailureType.transient_error,
                     )
                 self._rows = rows

@@ -96,11 +96,12 @@ class PostHogRequester(HttpRequester):
 
         if not self.sync.gone.confirmed(where.project, ask):
             raise PostHogError(
-                f'PostHog knows the project, but not {urlsplit(response.url).path} ("{detail}"). Run the sync again; '
-                "if this persists, that list is no longer there: take the stream out of the connection.",
+                f'PostHog returned 404 for {urlsplit(response.url).path} ("{detail}"), although the project exists. '
+                "Run the sync again; if this persists, that list no longer exists: remove the stream from the "
+                "connection.",
                 FailureType.system_error,
             )
-        logger.warning(f'{where}: PostHog does not know the project any more ("{detail}"), so it is skipped.')
+        logger.warning(f'{where}: PostHog no longer has this project ("{detail}"); skipping it.')
 
     def _announce(self, seconds: float) -> None:
         self.sync.log.budget(self.name, seconds)
@@ -115,8 +116,8 @@ def _in_words() -> Iterator[None]:
         raise
     except Exception as error:
         raise PostHogError(
-            f"PostHog could not be asked, because of an unexpected {type(error).__name__} ({error}). Run the sync "
-            "again; if this persists, report it.",
+            f"The request to PostHog failed with an unexpected {type(error).__name__} ({error}). Run the sync again; "
+            "if this persists, report it.",
             FailureType.system_error,
             cause=error,
         ) from error

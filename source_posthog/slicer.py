@@ -136,8 +136,8 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 self.ledger.begin(stream_state or {})
         except ValueError as invalid:
             raise PostHogError(
-                f"The state {invalid} in stream {self._stream_name} has no timestamp in ISO 8601. Reset the stream, or "
-                "correct the state.",
+                f"The state {invalid} in stream {self._stream_name} has no valid ISO 8601 timestamp. Correct the "
+                "state, or clear the stream.",
                 FailureType.config_error,
             ) from invalid
 
@@ -188,9 +188,9 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     def _say_what_older_states_leave_open(self) -> None:
         if self._state_manager is not None and self.ledger.has_entry_without_since:
             logger.info(
-                f"Stream {self._stream_name}: the state does not say from which date on it covers events, since an "
-                "earlier version wrote it. If start_date was moved to an earlier date since then, clear the stream to "
-                "read the events before."
+                f"Stream {self._stream_name}: the state was written by an earlier version and does not say from which "
+                "date it covers events. If start_date has been moved to an earlier date since then, clear the stream "
+                "to read the earlier events."
             )
 
     # --- what the retriever reports, from many threads

@@ -116,7 +116,7 @@ class SourcePosthog(YamlDeclarativeSource):
         except AirbyteTracedException as error:
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
         except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours
-            sentence = f"The connection could not be checked, because of an unexpected {type(error).__name__}: {error}"
+            sentence = f"The connection check failed with an unexpected {type(error).__name__}: {error}"
             return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:

@@ -50,8 +50,8 @@ class SyncLog:
             self._wait(stream, seconds)
         if is_news and seconds > SECONDS_WORTH_A_LINE:
             logger.info(
-                f"Stream {stream}: waits {round(seconds)} s, since the requests that PostHog's cloud allows in a "
-                "minute or an hour are used up"
+                f"Stream {stream}: waiting {round(seconds)} s: the requests that PostHog's cloud allows per minute "
+                "or hour are used up"
             )
 
     def idle(self) -> None:
@@ -133,8 +133,8 @@ class SyncLog:
             yield from self.totals.lines()
         yield (
             logging.INFO,
-            f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests, "
-            f"{self.retries[stream]} of them again, {round(self.waited[stream])} s waited"
+            f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests "
+            f"({self.retries[stream]} retried), {round(self.waited[stream])} s waited"
             + (self._late() if stream == "events" else ""),
         )
 

@@ -77,7 +77,7 @@ def _require_same(request: requests.PreparedRequest, target: str) -> None:
     if old_place == new_place and old.path.rstrip("/") == new.path.rstrip("/"):
         if asked <= kept:
             return
-        advice = "That comes from a server or proxy in front of PostHog, which must keep the query of an address."
+        advice = "That comes from a server or proxy in front of PostHog, which must keep the query string."
     elif "/api/projects" in new.path:
         base = f"{new.scheme}://{new.netloc}{new.path.partition('/api/projects')[0]}"
         advice = f"Set `base_url` to {base}."

@@ -13,9 +13,9 @@ from source_posthog.errors import THEN_TRY_AGAIN
 
 TOO_MANY_QUERIES = "Too many queries are running"
 CROWDED = (
-    "Either other queries of the project take all the places that PostHog has for them: run the sync when there are "
-    "fewer. Or the account has used up its quota of bytes that queries read: wait until PostHog renews it, or set "
-    "`events_api` to list."
+    "Either other queries of the project occupy all of PostHog's query slots: run the sync when there are fewer. Or "
+    "the account has used up its quota of bytes read by queries: wait until PostHog renews it, or set `events_api` to "
+    "list."
 )
 
 # The first that an exception is an instance of; more special ones come first. requests-mock and others have their own.

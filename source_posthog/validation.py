@@ -73,7 +73,7 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
             sentences.setdefault(option, _sentence(option, error, specification))
     are_dates = isinstance(config, Mapping) and not sentences.keys() & {"start_date", "end_date"}
     if are_dates and "end_date" in config and instant(config["end_date"]) <= instant(config["start_date"]):
-        sentences["end_date"] = "The option `end_date` must be later than `start_date`, or left out."
+        sentences["end_date"] = "The option `end_date` must be later than `start_date`, or omitted."
     if isinstance(config, Mapping) and isinstance(base_url := config.get("base_url"), str):
         root, project = meant(base_url)
         if root:
@@ -104,7 +104,7 @@ def _sentence(option: str, error: ValidationError, specification: Mapping[str, A
     if error.validator == "required" and not error.absolute_path:
         return f"The option `{option}` is missing: set it to {_rule(schema)}."
     if error.validator == "uniqueItems":
-        return f"The option `{option}` has duplicates: name each once."
+        return f"The option `{option}` has duplicates: list each value once."
     return f"The option `{option}` must be {_rule(schema)}."
 
 

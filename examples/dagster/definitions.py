@@ -1,7 +1,7 @@
 """PostHog's events in Dagster: a partition for each project and month, and each is one run of the connector.
 
-A partition is one Parquet file, `events/project=12/month=2026-01-01.parquet`, written when all of it is read. A run
-that fails is tried again by itself. It can be repeated at any time, and then replaces its own file and no other.
+A partition is one Parquet file, `events/project=12/month=2026-01-01.parquet`, written when all of it has been read. A
+run that fails is retried automatically. It can be repeated at any time, and then replaces only its own file.
 """
 
 import json
@@ -21,7 +21,7 @@ PARTITIONS = dg.MultiPartitionsDefinition(
 )
 OUTPUT = Path(os.environ.get("POSTHOG_OUTPUT", "events"))
 
-# In seconds. The connector itself waits for throttles and tries broken answers again; what ends it takes longer.
+# In seconds. The connector itself waits for throttles and retries broken answers; what ends it takes longer.
 TRY_AGAIN = dg.RetryPolicy(max_retries=3, delay=300, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 CATALOG = {

@@ -25,7 +25,7 @@ def environment(name: str, *requirements: str) -> Path:
     try:
         stamp = folder / "installed"
         if not stamp.exists() or stamp.read_text() != wanted:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
             install(folder, "--no-compile", *requirements)
             stamp.write_text(wanted)
     finally:
@@ -34,8 +34,8 @@ def environment(name: str, *requirements: str) -> Path:
 
 
 def install(folder: Path, *arguments: str) -> None:
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, *arguments], capture_output=True, text=True, check=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "install", "--quiet", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -60,7 +60,7 @@ class Image:
 def libraries() -> Path:
     """An environment with what the connector needs: as in an image, a layer of its own that is made once."""
     declared = [one for one in requires("source-posthog") or [] if "extra" not in one]
-    return environment("image", "-c", str(LOCK), *declared)
+    return environment("image", "-c", str(LOCK), "pip", *declared)
 
 
 ENVIRONMENTS = (libraries,)

@@ -25,7 +25,7 @@ ENVIRONMENTS = (pyairbyte,)
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """The environment of a program, which asks no registry for the connector, and reports its use to nobody."""
+    """The environment of a program, which asks no registry for the connector, and sends no telemetry."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("POSTHOG_")},
         "PYTHONPATH": str(ROOT),

@@ -40,7 +40,7 @@ def _busy_events(rng: random.Random) -> list[Event]:
         (40, START + 12 * DAY, 1),
         (2000, START + 20 * DAY + 7 * SECOND, 30 * SECOND),
         (700, START + 60 * DAY, 240 * SECOND),
-        # On the joints of windows: first and last microsecond of a month, and of the whole range.
+        # At the boundaries of windows: first and last microsecond of a month, and of the whole range.
         *((3, at, 1) for at in (START, midnight - 1, midnight, midnight + 1, START + DAYS * DAY - 1)),
     )
     return [

@@ -65,7 +65,7 @@ def _person(place: int, at: int, rng: random.Random, project: int) -> Row:
     properties: Row = {"email": email, "$initial_browser": "Firefox", "plan": rng.choice(("free", "paid", None))}
     name: Any = email
     distinct_ids = [f"user-{project}-{place}", random_uuid(rng)]
-    if place % 29 == 0:  # a name is given as it is stored, so it need not be a text
+    if place % 29 == 0:  # a name is given as it is stored, so it need not be a string
         properties["email"] = name = HUGE
     elif place % 17 == 0:
         properties |= {"name": ODD_TEXTS[place % len(ODD_TEXTS)], "username": None, "deep": deep(40), "score": 1e300}

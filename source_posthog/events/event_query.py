@@ -120,7 +120,7 @@ def _utc(id: Any, text: Any) -> str:
             return instant(text).astimezone(timezone.utc).isoformat()
     except (AttributeError, TypeError, ValueError):
         pass
-    raise UntrueAnswer(f"event {id} has {text!r} for an instant, which is not a valid one with a time zone")
+    raise UntrueAnswer(f"event {id} has {text!r} as an instant, which is not a valid one with a time zone")
 
 
 def _person(id: Any, person: Any, distinct_id: Any) -> dict[str, Any] | None:

@@ -226,7 +226,7 @@ class _Reader:
             rows = len(fresh)
             yield Batch(list(fresh.values()), at, at)
         elif len(suffix) == LONGEST_SUFFIX:
-            raise UntrueAnswer(f"events at {at.isoformat()} cannot be told apart by their ids")
+            raise UntrueAnswer(f"events at {at.isoformat()} cannot be distinguished by their ids")
         else:
             for digit in HEX_DIGITS:
                 rows += yield from self._ties(at, emitted, digit + suffix)
@@ -281,10 +281,10 @@ def _instants(query: Query, page: Page) -> list[datetime]:
                 at = instant(text)
             except ValueError:
                 raise UntrueAnswer(
-                    f"event {row['id']} has {text!r} for a timestamp, which is not a valid one"
+                    f"event {row['id']} has {text!r} as its timestamp, which is not a valid one"
                 ) from None
             if not query.start <= at <= newest_allowed:
-                raise UntrueAnswer(f"event {row['id']} at {text} is out of the range asked for, or out of order")
+                raise UntrueAnswer(f"event {row['id']} at {text} is outside the requested range, or out of order")
             newest_allowed = at
         instants.append(at)
     if query.suffix and not all(str(row["id"]).endswith(query.suffix) for row in page.rows):

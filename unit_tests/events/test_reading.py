@@ -129,7 +129,7 @@ def test_ties_whose_ids_end_alike_in_twelve_digits_are_refused_and_what_is_newer
     server = EventsList(ties(150, ON, alike=12) + spread(5, ON + DAY, END), cap=100)
     reading = batches(server, START, END)
     first = next(reading)
-    with pytest.raises(UntrueAnswer, match="cannot be told apart by their ids"):
+    with pytest.raises(UntrueAnswer, match="cannot be distinguished by their ids"):
         list(reading)
     assert first.start == ON + US
     assert len(first.rows) == 100
@@ -145,14 +145,14 @@ def test_the_newest_instant_of_ties_that_fill_pages_is_theirs() -> None:
 
 
 UNTRUE = {
-    "a row at the end of the range": (Page([row(END)], True), "out of the range"),
-    "a row before the range": (Page([row(START - US)], True), "out of the range"),
+    "a row at the end of the range": (Page([row(END)], True), "outside the requested range"),
+    "a row before the range": (Page([row(START - US)], True), "outside the requested range"),
     "a newer row behind an older": (Page([row(ON), row(ON + US)], True), "out of order"),
-    "a row without a timestamp": (Page([{"id": "x"}], True), "None for a timestamp"),
-    "a second row without a timestamp": (Page([row(ON), {"id": "x"}], True), "None for a timestamp"),
-    "null for a timestamp": (Page([{"id": "x", "timestamp": None}], True), "None for a timestamp"),
-    "a timestamp that is none": (Page([{"id": "x", "timestamp": "yesterday"}], True), "'yesterday' for a timestamp"),
-    "a number for a timestamp": (Page([{"id": "x", "timestamp": 5}], True), "5 for a timestamp"),
+    "a row without a timestamp": (Page([{"id": "x"}], True), "None as its timestamp"),
+    "a second row without a timestamp": (Page([row(ON), {"id": "x"}], True), "None as its timestamp"),
+    "null for a timestamp": (Page([{"id": "x", "timestamp": None}], True), "None as its timestamp"),
+    "a timestamp that is none": (Page([{"id": "x", "timestamp": "yesterday"}], True), "'yesterday' as its timestamp"),
+    "a number for a timestamp": (Page([{"id": "x", "timestamp": 5}], True), "5 as its timestamp"),
     "an empty page with more": (Page([], False), "an empty page says that there is more"),
 }
 
@@ -176,5 +176,5 @@ def test_an_answer_that_ignores_the_filter_by_id_is_refused() -> None:
 
 def test_ties_out_of_their_microsecond_are_refused() -> None:
     tied = Page([row(ON, "0"), row(ON, "1")], False)
-    with pytest.raises(UntrueAnswer, match="out of the range"):
+    with pytest.raises(UntrueAnswer, match="outside the requested range"):
         list(read(Query(7, START, END), scripted(tied, Page([row(ON - US)], False)), Reach()))
