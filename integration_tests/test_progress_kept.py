@@ -14,6 +14,7 @@ import pytest
 
 from integration_tests.connector import (
     LIST,
+    QUERY,
     Output,
     Way,
     arguments,
