@@ -170,7 +170,7 @@ def test_a_key_without_the_scope_is_refused_in_a_sentence(posthog: PostHog) -> N
     posthog.faults.add(Fault(stream="query", times=None, **missing_scope("query:read")))
     status, message = run("check", config=config(URL, queries=[VISITS])).connection
     assert status == "FAILED"
-    assert "Stream visits, project 7: PostHog refuses to read this with the API key" in message
+    assert "Stream visits, project 7: PostHog does not allow the API key to read this" in message
 
 
 def test_a_server_without_queries_is_named(posthog: PostHog) -> None:
