@@ -50,6 +50,16 @@ def test_a_query_is_read_whole_in_every_project(posthog: PostHog, clickhouse: Cl
     assert not any("OFFSET" in body["query"]["query"] for body in asked)
 
 
+def test_after_a_small_first_page_pages_are_of_ten_thousand_rows(posthog: PostHog) -> None:
+    del posthog.account.projects[8]
+    posthog.query_cap = 50_000
+    output = read({"name": "n", "query": "SELECT number AS n FROM numbers(4500)", "primary_key": ["n"]})
+    assert [row["n"] for row in output.records("n")] == list(range(4500))
+    asked = [seen.body["query"]["query"] for seen in posthog.requests if seen.stream == "query"]
+    assert [int(hogql.split(" LIMIT ")[1]) for hogql in asked[-3:]] == [2000, 10_000, 10_000]
+    assert "numbers(10000)" in asked[-1]  # how many rows this PostHog gives at the most
+
+
 def test_a_full_refresh_reads_everything_whatever_the_state(posthog: PostHog, clickhouse: ClickHouse) -> None:
     state = read(VISITS, incremental=True).state
     assert rows(read(VISITS, state=state)) == due(clickhouse, 7, 8)
