@@ -9,8 +9,8 @@ import pytest
 
 from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import config
-from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import Fault, PostHog, account_with, rewrite
+from integration_tests.in_process import URL, answers_from, now_is
+from integration_tests.posthog_server import Fault, PostHog, account_with, microseconds, rewrite
 from integration_tests.visits import (
     COLUMNS,
     INSTANT,
@@ -156,6 +156,24 @@ def test_an_incremental_sync_reads_on_from_the_last_value_with_its_ties(
     second = read(VISITS, incremental=True, state=first.state)
     assert sorted(row["n"] for row in second.records("visits")) == [78, 129, 135, 136, 1000]
     assert last_state(second) == {"7": {"at": instant(136)}, "8": {"at": instant(78)}}
+
+
+@pytest.mark.parametrize(
+    ("type_", "ahead", "later", "newer"),
+    [(INSTANT, "2099-01-01T00:00:00Z", "2026-06-01T00:00:00Z", 20), ("Date", "2099-01-01", "2026-06-01", 20)],
+    ids=["instant", "date"],
+)
+def test_a_row_that_is_dated_ahead_does_not_hide_those_that_come_before_its_time(
+    clickhouse: ClickHouse, type_: str, ahead: str, later: str, newer: int
+) -> None:
+    old = [[number, later[:8].replace("-06-", "-05-") + f"{1 + number:02d}" + later[10:]] for number in range(10)]
+    query = {"name": "t", "query": "SELECT * FROM t", "primary_key": ["n"], "cursor_field": "at"}
+    with answers_from(PostHog(account_with({7: []}), clickhouse=clickhouse)), now_is(microseconds("2026-05-20T00:00Z")):
+        clickhouse.table(7, "t", {"n": "Int64", "at": type_}, [*old, [11, ahead]])
+        first = read(query, incremental=True)
+        clickhouse.table(7, "t", {"n": "Int64", "at": type_}, [*old, [11, ahead], [newer, later]])
+        second = read(query, incremental=True, state=first.state)
+    assert [row["n"] for row in second.records("t")] == [newer, 11]
 
 
 def test_no_state_claims_a_row_that_was_not_emitted_before_it(posthog: PostHog, clickhouse: ClickHouse) -> None:
