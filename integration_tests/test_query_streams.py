@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integration_tests.clickhouse import ClickHouse
-from integration_tests.connector import config
+from integration_tests.connector import config, run
 from integration_tests.in_process import URL, answers_from, now_is
 from integration_tests.posthog_server import Fault, PostHog, account_with, microseconds, rewrite
 from integration_tests.visits import (
@@ -48,6 +48,31 @@ def test_a_query_is_read_whole_in_every_project(posthog: PostHog, clickhouse: Cl
     assert {body["refresh"] for body in asked} == {"force_blocking"}
     assert {body["query"]["modifiers"]["convertToProjectTimezone"] for body in asked} == {False}
     assert not any("OFFSET" in body["query"]["query"] for body in asked)
+
+
+def test_columns_may_have_any_name(posthog: PostHog) -> None:
+    del posthog.account.projects[8]
+    posthog.query_cap = 100
+    names = ["a'b", 'a"b', "{{ config['api_key'] }}", "1", "null", "a: b"]
+    columns = ", ".join(f"n AS `{name}`" for name in names)
+    odd = {"name": "odd", "query": f"SELECT {columns} FROM visits", "primary_key": names, "cursor_field": names[2]}
+    output = read(odd, incremental=True)
+    assert [tuple(row[name] for name in names) for row in output.records("odd")] == [(n,) * 6 for n in range(130)]
+    assert output.state[0]["stream"]["stream_state"] == {"7": {names[2]: 129}}
+    found = run("discover", config=config(URL, queries=[odd])).of("CATALOG")
+    assert next(iter(found))["streams"][-1]["source_defined_primary_key"] == [
+        ["project_id"],
+        *([name] for name in names),
+    ]
+
+
+def test_two_streams_may_have_the_same_query_and_other_keys(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    posthog.query_cap = 100
+    other = {**VISITS, "name": "other", "primary_key": ["n"], "cursor_field": "n"}
+    output = read(VISITS, other, incremental=True)
+    assert rows(output) == rows(output, "other") == due(clickhouse, 7, 8)
+    states = {one["stream"]["stream_descriptor"]["name"]: one["stream"]["stream_state"] for one in output.state}
+    assert (states["visits"]["7"], states["other"]["7"]) == ({"at": instant(129)}, {"n": 129})
 
 
 def test_after_a_small_first_page_pages_are_of_ten_thousand_rows(posthog: PostHog) -> None:
