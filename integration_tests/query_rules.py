@@ -27,6 +27,7 @@ ASKING = [
     ),
     Rule("no old answer", QUERY, '"force_blocking"}  #', '"blocking"}  #', QUERY_TESTS),
     Rule("a count is of the range", QUERY, "AND timestamp < {end}", "AND timestamp < {start}", TOTALS_TESTS),
+    Rule("a count is of what had arrived", QUERY, " AND created_at < {arrived}", "", TOTALS_TESTS),
     Rule("a count is asked for once", LANES, "not self._is_counted, True", "True, True", TOTALS_TESTS),
 ]
 

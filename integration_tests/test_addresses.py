@@ -118,6 +118,17 @@ def test_a_redirect_that_drops_the_query_is_refused(server: PostHogServer, strea
     assert output.keys(stream) == [key for key in expected_keys(server.posthog.account)[stream] if key[0] == 8]
 
 
+@pytest.mark.parametrize(("status", "is_refused"), [(301, True), (302, True), (307, False), (308, False)])
+def test_a_redirect_that_drops_the_body_of_a_query_is_refused(
+    server: PostHogServer, status: int, is_refused: bool
+) -> None:
+    path = "/api/projects/7/query"
+    server.posthog.faults.add(Fault(times=None, when=lambda seen: seen.path == f"{path}/", **redirect(path, status)))
+    output = read(server, "events", events_api="query")
+    assert (f"is redirected to {server.url}{path} without its query" in "".join(output.errors)) == is_refused
+    assert (output.keys("events") == expected_keys(server.posthog.account)["events"]) != is_refused
+
+
 @pytest.mark.parametrize("command", ["check", "read"])
 @pytest.mark.parametrize("prefix", ["", "/ph"])
 def test_a_redirect_to_another_address_is_not_followed_and_says_what_base_url_must_be(

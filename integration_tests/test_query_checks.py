@@ -78,6 +78,14 @@ def test_a_query_that_posthog_refuses_fails_check_with_its_name_and_posthogs_sen
     assert message.startswith(SENTENCE)
 
 
+def test_the_status_of_check_masks_the_key_that_a_refusal_repeats(posthog: PostHog) -> None:
+    options = config(URL, queries=[VISITS])
+    body = {"type": "validation_error", "code": "invalid_input", "detail": f"no: {options['api_key']}", "attr": None}
+    posthog.faults.add(Fault(stream="query", times=None, **{**too_slow(), "status": 400, "body": body}))
+    status, message = run("check", config=options).connection
+    assert (status, 'PostHog refuses the query ("no: ****")' in message) == ("FAILED", True)
+
+
 def test_a_query_that_posthog_refuses_fails_discover_and_the_other_streams_are_shown(posthog: PostHog) -> None:
     output = run("discover", config=config(URL, queries=[REFUSED, VISITS]))
     assert output.status == 1

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from integration_tests.clickhouse import ClickHouse
-from integration_tests.connector import config
-from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import Fault, PostHog, account_with, rewrite
+from integration_tests.connector import config, run
+from integration_tests.in_process import URL, answers_from, now_is
+from integration_tests.posthog_server import Fault, PostHog, account_with, microseconds, rewrite
 from integration_tests.visits import (
     COLUMNS,
     INSTANT,
@@ -48,6 +48,41 @@ def test_a_query_is_read_whole_in_every_project(posthog: PostHog, clickhouse: Cl
     assert {body["refresh"] for body in asked} == {"force_blocking"}
     assert {body["query"]["modifiers"]["convertToProjectTimezone"] for body in asked} == {False}
     assert not any("OFFSET" in body["query"]["query"] for body in asked)
+
+
+def test_columns_may_have_any_name(posthog: PostHog) -> None:
+    del posthog.account.projects[8]
+    posthog.query_cap = 100
+    names = ["a'b", 'a"b', "{{ config['api_key'] }}", "1", "null", "a: b"]
+    columns = ", ".join(f"n AS `{name}`" for name in names)
+    odd = {"name": "odd", "query": f"SELECT {columns} FROM visits", "primary_key": names, "cursor_field": names[2]}
+    output = read(odd, incremental=True)
+    assert [tuple(row[name] for name in names) for row in output.records("odd")] == [(n,) * 6 for n in range(130)]
+    assert output.state[0]["stream"]["stream_state"] == {"7": {names[2]: 129}}
+    found = run("discover", config=config(URL, queries=[odd])).of("CATALOG")
+    assert next(iter(found))["streams"][-1]["source_defined_primary_key"] == [
+        ["project_id"],
+        *([name] for name in names),
+    ]
+
+
+def test_two_streams_may_have_the_same_query_and_other_keys(posthog: PostHog, clickhouse: ClickHouse) -> None:
+    posthog.query_cap = 100
+    other = {**VISITS, "name": "other", "primary_key": ["n"], "cursor_field": "n"}
+    output = read(VISITS, other, incremental=True)
+    assert rows(output) == rows(output, "other") == due(clickhouse, 7, 8)
+    states = {one["stream"]["stream_descriptor"]["name"]: one["stream"]["stream_state"] for one in output.state}
+    assert (states["visits"]["7"], states["other"]["7"]) == ({"at": instant(129)}, {"n": 129})
+
+
+def test_after_a_small_first_page_pages_are_of_ten_thousand_rows(posthog: PostHog) -> None:
+    del posthog.account.projects[8]
+    posthog.query_cap = 50_000
+    output = read({"name": "n", "query": "SELECT number AS n FROM numbers(4500)", "primary_key": ["n"]})
+    assert [row["n"] for row in output.records("n")] == list(range(4500))
+    asked = [seen.body["query"]["query"] for seen in posthog.requests if seen.stream == "query"]
+    assert [int(hogql.split(" LIMIT ")[1]) for hogql in asked[-3:]] == [2000, 10_000, 10_000]
+    assert "numbers(10000)" in asked[-1]  # how many rows this PostHog gives at the most
 
 
 def test_a_full_refresh_reads_everything_whatever_the_state(posthog: PostHog, clickhouse: ClickHouse) -> None:
@@ -146,6 +181,24 @@ def test_an_incremental_sync_reads_on_from_the_last_value_with_its_ties(
     second = read(VISITS, incremental=True, state=first.state)
     assert sorted(row["n"] for row in second.records("visits")) == [78, 129, 135, 136, 1000]
     assert last_state(second) == {"7": {"at": instant(136)}, "8": {"at": instant(78)}}
+
+
+@pytest.mark.parametrize(
+    ("type_", "ahead", "later", "newer"),
+    [(INSTANT, "2099-01-01T00:00:00Z", "2026-06-01T00:00:00Z", 20), ("Date", "2099-01-01", "2026-06-01", 20)],
+    ids=["instant", "date"],
+)
+def test_a_row_that_is_dated_ahead_does_not_hide_those_that_come_before_its_time(
+    clickhouse: ClickHouse, type_: str, ahead: str, later: str, newer: int
+) -> None:
+    old = [[number, later[:8].replace("-06-", "-05-") + f"{1 + number:02d}" + later[10:]] for number in range(10)]
+    query = {"name": "t", "query": "SELECT * FROM t", "primary_key": ["n"], "cursor_field": "at"}
+    with answers_from(PostHog(account_with({7: []}), clickhouse=clickhouse)), now_is(microseconds("2026-05-20T00:00Z")):
+        clickhouse.table(7, "t", {"n": "Int64", "at": type_}, [*old, [11, ahead]])
+        first = read(query, incremental=True)
+        clickhouse.table(7, "t", {"n": "Int64", "at": type_}, [*old, [11, ahead], [newer, later]])
+        second = read(query, incremental=True, state=first.state)
+    assert [row["n"] for row in second.records("t")] == [newer, 11]
 
 
 def test_no_state_claims_a_row_that_was_not_emitted_before_it(posthog: PostHog, clickhouse: ClickHouse) -> None:

@@ -19,6 +19,8 @@ from integration_tests.posthog_server import (
     out_of_memory,
     rewrite,
     server_error,
+    throttled,
+    too_many_queries,
     too_slow,
 )
 
@@ -86,9 +88,13 @@ def test_the_list_is_not_counted_nor_is_what_a_second_sync_has_read_before() -> 
     assert 250 <= estimates(second)[-1]["row_estimate"] <= 260
 
 
-@pytest.mark.parametrize("fault", [too_slow(), out_of_memory(), server_error()], ids=["504", "513", "500"])
-def test_where_posthog_cannot_count_the_sync_goes_on_without(
-    fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "fault",
+    [too_slow(), out_of_memory(), server_error(), too_many_queries(), throttled(3600)],
+    ids=["504", "513", "500", "crowd", "throttle"],
+)
+def test_where_posthog_cannot_count_the_sync_goes_on_without_and_does_not_wait(
+    fault: dict[str, Any], caplog: pytest.LogCaptureFixture, waits: list[float]
 ) -> None:
     caplog.set_level("INFO")
     account = made(700)
@@ -96,7 +102,8 @@ def test_where_posthog_cannot_count_the_sync_goes_on_without(
     assert (output.status, output.keys("events")) == (0, expected_keys(account)["events"])
     assert estimates(output) == []
     (line,) = [line for line in caplog.messages if "could not count the events" in line]
-    assert line.startswith("Project 1: ")
+    assert line.startswith("Project 1: could not count the events (HTTP 5" if fault["status"] >= 500 else "Project 1: ")
+    assert waits == []
     assert not any("counted by PostHog" in line for line in caplog.messages)
 
 
@@ -108,6 +115,34 @@ def test_fewer_events_than_counted_are_a_warning_that_names_the_project(caplog: 
     assert warning.message.startswith(
         "Stream events, project 2: 320 events counted by PostHog, 300 emitted, 20 fewer. PostHog counts copies"
     )
+
+
+def test_events_that_arrive_while_a_sync_runs_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    account = made(700)
+    newest = max(one.at for one in account.projects[1].events)
+    posthog = PostHog(account, query_cap=100)
+    arriving = [event(newest, created_at=NOW)]
+
+    def arrive(body: Any) -> Any:
+        if body["hasMore"] and arriving:  # after the page that would have had it, and before the count
+            account.projects[1].add_events([arriving.pop()])
+        return body
+
+    posthog.faults.add(Fault(stream="query", times=None, when=lambda seen: not is_count(seen), **rewrite(arrive)))
+    with answers_from(posthog), now_is(NOW):
+        output = sync(start_date="2026-01-01T00:00:00Z", events_time_step=91, **QUERY.options)
+    assert (len(output.keys("events")), len(expected_keys(account)["events"])) == (700, 701)
+    assert not any("fewer" in line for line in caplog.messages)
+
+
+def test_a_project_whose_start_was_moved_back_is_not_counted_since_most_of_it_would_be_missing() -> None:
+    account = made(700)
+    posthog = PostHog(account, query_cap=100)
+    with answers_from(posthog), now_is(NOW):
+        first = sync(start_date="2026-02-18T00:00:00Z", **QUERY.options)
+        second = sync(first.state, start_date="2026-01-01T00:00:00Z", **QUERY.options)
+    assert len({*first.keys("events"), *second.keys("events")}) == 700
+    assert (estimates(second), counts(posthog)) == ([], [])
 
 
 def test_a_project_that_fails_is_not_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStream, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 # A project can refuse what the next one allows; a scope that is missing is refused by all.
 PROJECTS_TO_ASK = 3
@@ -33,7 +34,7 @@ def check_access(
     """
     projects = list_projects(streams)
     if not projects:
-        return _failed(
+        return failed(
             "The API key sees no project. Give its user access to a project, and check that `base_url` is the region "
             "(US, EU or self-hosted) where the project is."
         )
@@ -42,7 +43,7 @@ def check_access(
     for name, error in refused.items():
         logger.warning(f"Stream {name} cannot be read: {error}")
     if len(refused) == len(probes):
-        return _failed(f"No stream can be read with this API key. {next(iter(refused.values()))}")
+        return failed(f"No stream can be read with this API key. {next(iter(refused.values()))}")
     if refused:
         logger.warning(f"The connection works, but not for these streams: {', '.join(refused)}")
     return AirbyteConnectionStatus(status=Status.SUCCEEDED)
@@ -74,8 +75,9 @@ def _refusal(probe: AbstractStream) -> str:
     return refusal
 
 
-def _failed(message: str) -> AirbyteConnectionStatus:
-    return AirbyteConnectionStatus(status=Status.FAILED, message=message)
+def failed(message: str) -> AirbyteConnectionStatus:
+    """The status that says so; no key is in it, whatever PostHog answered."""
+    return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(message))
 
 
 def _named(ids: list[Any]) -> str:

@@ -5,7 +5,7 @@ the exact reader in `events/`.
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,10 @@ __all__ = ["EventsCartesianProductStreamSlicer", "EventsSimpleRetriever", "Insig
 
 logger = logging.getLogger("airbyte")
 
+# Not counted is what arrived so shortly before the sync, or during it: a page that was read before may lack it, and
+# fewer events than were counted are a warning.
+MOST_DELAY = timedelta(minutes=10)
+
 
 class _FilterRefused(Exception):
     """The server does not know how to filter events by their arrival."""
@@ -49,6 +53,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         events_api: how to ask: "list" (GET /events/) or "query" (POST /query/).
         late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
         first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
+        count_requester: asks for the number of events, once; None if they are not to be counted.
     """
 
     requester: PostHogRequester
@@ -57,6 +62,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     events_api: str = "list"
     late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
+    count_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -185,19 +191,21 @@ class EventsSimpleRetriever(SimpleRetriever):
             except AirbyteTracedException:
                 lane.is_abandoned = True  # before the next window of the project asks in vain
                 raise
-            if not page.complete and lane.counts():
-                self._count(requester, stream_slice)
+            if not page.complete and self.count_requester and lane.counts():
+                self._count(self.count_requester, stream_slice)
             return page
 
     def _count(self, requester: PostHogRequester, stream_slice: StreamSlice) -> None:
         """Have PostHog count the events that are planned, for those who watch. Where it cannot, the sync goes on."""
-        planned = self.stream_slicer.planned(project_of(stream_slice))
-        if planned is None:
+        to_count = self.stream_slicer.range_to_count(project_of(stream_slice))
+        if to_count is None:
             return
+        query, arrived_before = Query(stream_slice["project_id"], *to_count), self.stream_slicer.present - MOST_DELAY
         try:
-            number = self._transport.count(requester, stream_slice, Query(stream_slice["project_id"], *planned))
+            number = self._transport.count(requester, stream_slice, query, arrived_before)
         except (AirbyteTracedException, UntrueAnswer, Abandoned) as error:
-            logger.info(f"Project {stream_slice['project_id']}: could not count the events ({error})")
+            words = error.error_message if isinstance(error, RequestWindowSplitRequiredException) else error
+            logger.info(f"Project {stream_slice['project_id']}: could not count the events ({words})")
             return
         if number is not None:
             self.stream_slicer.estimate(self.sync.log.totals.count(stream_slice["project_id"], number))

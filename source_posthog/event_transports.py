@@ -45,8 +45,11 @@ class Transport(Protocol):
         """The instant of the oldest or the newest event of `query`; None where there is none. Raises as `ask`."""
         ...
 
-    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
-        """The number of events of `query`; None where PostHog does not count in this way. Raises as `ask`."""
+    def count(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
+    ) -> int | None:
+        """The number of events of `query` that PostHog ingested before `arrived_before`; None where it does not count
+        in this way. Raises as `ask`."""
         ...
 
 
@@ -80,7 +83,9 @@ class EventList:
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
 
-    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
+    def count(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
+    ) -> int | None:
         return None
 
     def _rows(self, response: requests.Response | None) -> tuple[list[dict[str, Any]], Any]:
@@ -133,8 +138,10 @@ class EventQuery:
         rows = event_query.page(self.sync.answers.body(response), self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
-    def count(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> int | None:
-        body = event_query.count_body(query)
+    def count(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
+    ) -> int | None:
+        body = event_query.count_body(query, arrived_before)
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
         return event_query.counted(self.sync.answers.body(response))
 

@@ -120,7 +120,8 @@ class QueryRetriever(Retriever):
         project, by_cursor = asking.stream_slice["project_id"], self.stream_slicer.is_incremental
         since = self.stream_slicer.since(str(project)) if by_cursor else None
         has_twins = False
-        for batch in read(query, types, asking, by_cursor=by_cursor, since=since):
+        present = self.sync.clock.present()
+        for batch in read(query, types, asking, by_cursor=by_cursor, since=since, present=present):
             rows = len(batch.rows)
             batch.rows.reverse()
             while batch.rows:  # let go of one by one: pages are most of the memory

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import InitVar, dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -82,6 +82,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         self._state_manager: ConnectorStateManager | None = None
         self._message_repository: MessageRepository = NoopMessageRepository()
         self._rows_since_state = 0
+        self._present: datetime | None = None
 
     def bind(
         self,
@@ -107,6 +108,11 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     def lookback(self) -> timedelta:
         """How much before the last sync is looked at again."""
         return self.declared.plan(self.sync.clock.present()).lookback
+
+    @property
+    def present(self) -> datetime:
+        """When the sync began, by the server's clock."""
+        return self._present or self.sync.clock.present()
 
     @property
     def ledger(self) -> Ledger:
@@ -155,6 +161,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         # Only now: the answers for the projects have shown PostHog's own present.
         plan = self.declared.plan(self.sync.clock.present())
         plan = replace(plan, late=self.declared.duration(self.late_window))
+        self._present = plan.present
         self._say_what_older_states_leave_open()
         yield from in_turns(self._windows_of(partition, plan) for partition in partitions)
 
@@ -220,6 +227,12 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     def planned(self, project: str) -> Range | None:
         with self._lock:
             return self.ledger.planned(project)
+
+    def range_to_count(self, project: str) -> Range | None:
+        """What was planned for `project`; None where it is not most of what is going to be read."""
+        with self._lock:
+            planned = self.ledger.planned(project)
+            return planned if planned and planned[0] < planned[1] and not self.ledger.has_backfill(project) else None
 
     def may_read_on(self, project: str, window: Window) -> bool:
         if window.arrived_from:

@@ -29,12 +29,11 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
 from source_posthog import clock
 from source_posthog.catalog import require_known
 from source_posthog.cautions import warn_of_config, warn_of_future_state
-from source_posthog.check import check_access, list_projects, shown
+from source_posthog.check import check_access, failed, list_projects, shown
 from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
@@ -112,12 +111,12 @@ class SourcePosthog(YamlDeclarativeSource):
             if status.status == Status.FAILED:
                 return status
             _, refusal = shown(source._built(source._query_names()))
-            return AirbyteConnectionStatus(status=Status.FAILED, message=str(refusal)) if refusal else status
+            return failed(str(refusal)) if refusal else status
         except AirbyteTracedException as error:
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(str(error)))
+            return failed(str(error))
         except Exception as error:  # a class of its own, of requests-mock for example, or a fault of ours
             sentence = f"The connection check failed with an unexpected {type(error).__name__}: {error}"
-            return AirbyteConnectionStatus(status=Status.FAILED, message=filter_secrets(sentence.rstrip(".") + "."))
+            return failed(sentence.rstrip(".") + ".")
 
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         """All streams. Raises AirbyteTracedException where a query of the user's own cannot be read.

@@ -16,6 +16,7 @@ GRACE = 60  # seconds that any body may take
 LEAST_RATE = 4096  # bytes a second that it must come at on top of that
 CHUNK = 64 * 1024
 
+_MAKES_IT_A_GET = (301, 302, 303)  # for requests, as for browsers
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -36,7 +37,7 @@ class Transport(HTTPAdapter):
         response = super().send(request, *arguments, **options)
         if response.is_redirect:
             # Before it is followed: the key must not go there.
-            _require_same(request, urljoin(str(request.url), response.headers["Location"]))
+            _require_same(request, urljoin(str(request.url), response.headers["Location"]), response.status_code)
         response.raw = TimedBody(response.raw)
         return response
 
@@ -69,21 +70,25 @@ class RedirectRefused(requests.RequestException):
     """A redirect that would not lead to what was asked for, or take the API key to another place."""
 
 
-def _require_same(request: requests.PreparedRequest, target: str) -> None:
+def _require_same(request: requests.PreparedRequest, target: str, status: int) -> None:
     """Refuse a redirect to another host or scheme, to another path, or to an address without what was asked for."""
+    drops_body = request.method == "POST" and status in _MAKES_IT_A_GET
     old, new = urlsplit(str(request.url)), urlsplit(target)
     asked, kept = (set(parse_qsl(url.query, keep_blank_values=True)) for url in (old, new))
     old_place, new_place = ((url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)) for url in (old, new))
     if old_place == new_place and old.path.rstrip("/") == new.path.rstrip("/"):
-        if asked <= kept:
+        if asked <= kept and not drops_body:
             return
-        advice = "That comes from a server or proxy in front of PostHog, which must keep the query string."
+        advice = (
+            "That comes from a server or proxy in front of PostHog, which must keep the query string, and the body "
+            "of a POST."
+        )
     elif "/api/projects" in new.path:
         base = f"{new.scheme}://{new.netloc}{new.path.partition('/api/projects')[0]}"
         advice = f"Set `base_url` to {base}."
     else:
         advice = "That is not PostHog's API: set `base_url` to the address of PostHog itself."
-    dropped = " without its query" if not asked <= kept else ""
+    dropped = " without its query" if drops_body or not asked <= kept else ""
     raise RedirectRefused(
         f"the request for {old.path} is redirected to {new.scheme}://{new.netloc}{new.path}{dropped}, and the redirect "
         f"was not followed. {advice}",

@@ -76,7 +76,7 @@ def bounds(body: Any, now: int, zone: tzinfo) -> tuple[int, int]:
             now + 5 * SECOND if before is None else _date(before, now, zone),
         )
     try:
-        start, end = counted_range(str(query.get("query")))
+        start, end, _ = counted_range(str(query.get("query")))
     except Refusal:
         return 0, 0
     return start - 1, end
@@ -96,8 +96,8 @@ def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at:
     kind = require_known_fields(query)
     after, before = bounds({"query": query}, now, project.zone)
     if kind == "HogQLQuery":
-        counted_range(str(query.get("query")))  # raises
-        return CountQuery(after=after, before=before, now=now)
+        *_, holds = counted_range(str(query.get("query")), knows_created_at=knows_created_at)
+        return CountQuery(after=after, before=before, where=holds, now=now)
     columns = query.get("select")
     if not columns or not _are_strings(columns):
         raise invalid("select: a list of expressions is required")

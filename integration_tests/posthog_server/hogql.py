@@ -17,7 +17,7 @@ _CREATED_AT = re.compile(rf"created_at\s*(>=|>|<=|<)\s*{_INSTANT}")
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _COUNT = re.compile(
     r"\s*(?i:select)\s+count\(\s*\)\s+(?i:from)\s+events\s+(?i:where)\s+"
-    rf"timestamp\s*>=\s*{_INSTANT}\s+(?i:and)\s+timestamp\s*<\s*{_INSTANT}\s*"
+    rf"timestamp\s*>=\s*{_INSTANT}\s+(?i:and)\s+timestamp\s*<\s*{_INSTANT}(?:\s+(?i:and)\s+(created_at\b.*?))?\s*"
 )
 
 
@@ -65,12 +65,19 @@ def _term(text: str, knows_created_at: bool) -> Where:
     return Where(created_start=at) if comparison[0] == ">" else Where(created_end=at)
 
 
-def counted_range(sql: str) -> tuple[int, int]:
-    """[start, end) (microseconds) of the one SELECT that the server knows. Raises Refusal (400) for any other."""
+def counted_range(sql: str, *, knows_created_at: bool = True) -> tuple[int, int, Where]:
+    """[start, end) (microseconds) of the one SELECT that the server knows, and what else must hold.
+
+    Raises Refusal (400) for any other.
+    """
     match = _COUNT.fullmatch(sql)
     if not match:
         raise invalid(f"Unable to resolve the query: {sql}")
-    return _instant(match[1]), _instant(match[2])
+    return (
+        _instant(match[1]),
+        _instant(match[2]),
+        where([match[3]] if match[3] else [], knows_created_at=knows_created_at),
+    )
 
 
 def _instant(text: str) -> int:

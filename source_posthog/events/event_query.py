@@ -43,12 +43,17 @@ def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, A
     return {"query": asked, "refresh": "force_blocking"}  # else the answer may be an old one
 
 
-def count_body(query: Query) -> dict[str, Any]:
-    """What to post for the number of events of `query`. PostHog reads instants in SQL in the project's zone."""
-    start, end = (f"toDateTime64('{iso(at)[:-1]}', 6, 'UTC')" for at in (query.start, query.end))
+def count_body(query: Query, arrived_before: datetime) -> dict[str, Any]:
+    """What to post for the number of events of `query` that PostHog ingested before `arrived_before`.
+
+    A bare instant in SQL is read in the project's time zone.
+    """
+    bounds = (query.start, query.end, arrived_before)
+    start, end, arrived = (f"toDateTime64('{iso(at)[:-1]}', 6, 'UTC')" for at in bounds)
     asked = {
         "kind": "HogQLQuery",
-        "query": f"SELECT count() FROM events WHERE timestamp >= {start} AND timestamp < {end}",
+        "query": "SELECT count() FROM events "
+        f"WHERE timestamp >= {start} AND timestamp < {end} AND created_at < {arrived}",
     }
     return {"query": asked, "refresh": "force_blocking"}
 

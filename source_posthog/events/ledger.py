@@ -243,6 +243,10 @@ class Ledger:
         track = self._tracks.get(project)
         return (track.start, track.end) if track else None
 
+    def has_backfill(self, project: str) -> bool:
+        """Whether a range before what the state covers was planned for `project` too."""
+        return project in self._backfills
+
     def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
         """What is left of [start, end) once what is already emitted at its beginning is taken off."""
         track = self._tracks.get(project)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from source_posthog.events.instants import instant, iso
@@ -95,6 +95,17 @@ class Key:
     def position(self, value: Any) -> Any:
         """`value` as Python orders it. Raises ValueError where it is none of the column's type."""
         return self.kind.position(value)
+
+
+def no_later(key: Key, value: Any, present: datetime | None) -> Any:
+    """`value`; or `present` where it is a time after that, since rows can still come whose time lies between."""
+    if present is None:
+        return value
+    if key.kind is INSTANT and instant(value) > present:
+        return iso(present)
+    if key.kind is DATE and _date(value) > present.date():
+        return present.date().isoformat()
+    return value
 
 
 def key_of(column: str, types: Mapping[str, str], option: str) -> Key:

@@ -11,10 +11,11 @@ fitted the page, and those that were emitted are skipped.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from source_posthog.queries.definitions import Definition
-from source_posthog.queries.keys import Key, cursor_key, primary_keys
+from source_posthog.queries.keys import Key, cursor_key, no_later, primary_keys
 from source_posthog.queries.statements import Question, any_rows, page
 
 Row = list[Any]
@@ -64,17 +65,24 @@ class Batch:
 
 
 def read(
-    definition: Definition, types: Types, ask: Ask, *, by_cursor: bool = False, since: Any = None
+    definition: Definition,
+    types: Types,
+    ask: Ask,
+    *,
+    by_cursor: bool = False,
+    since: Any = None,
+    present: datetime | None = None,
 ) -> Iterator[Batch]:
     """Every row of the query once, each page as a batch.
 
     `types`: of the columns, as far as is known; they may be those of another project.
     `by_cursor`: in the order of the cursor, without the rows in which it is NULL, from the value `since` on, if any.
+    `present`: no batch has `reached` a later time than this.
 
     Raises UnfitColumns where the query cannot be read by its keys, Unreadable where an answer shows that rows would be
     lost, and whatever `ask` raises.
     """
-    reader = _Reader(definition, ask, by_cursor, since, _order(definition, types, by_cursor))
+    reader = _Reader(definition, ask, by_cursor, since, present, _order(definition, types, by_cursor))
     answer = reader.first()
     while True:
         is_complete = answer.complete
@@ -133,6 +141,7 @@ class _Reader:
     ask: Ask
     by_cursor: bool
     since: Any
+    present: datetime | None
     order: _Order
     last: tuple[Any, ...] | None = None
     after: list[Any] | None = None
@@ -186,7 +195,7 @@ class _Reader:
                 fresh.append(row)
         self.last, self.after = positions[-1], order.values(answer.rows[-1])
         self.edge = [row for row, position in zip(answer.rows, positions, strict=True) if position == self.last]
-        reached = self.after[0] if order.cursor else None
+        reached = no_later(order.cursor, self.after[0], self.present) if order.cursor else None
         return Batch(list(answer.types), fresh, reached, _has_twins(answer.rows, positions))
 
     def _require_order(self, positions: list[tuple[Any, ...]]) -> None:
