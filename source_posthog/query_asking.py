@@ -9,7 +9,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import StreamSlice
 
-from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
+from source_posthog.events.page_size import LEAST_LIMIT, USUAL_LIMIT, PageSize
 from source_posthog.lanes import Abandoned
 from source_posthog.queries.reading import Answer, Refused, Unreadable
 from source_posthog.queries.statements import Question, numbers
@@ -29,7 +29,7 @@ class QueryAsking:
     requester: PostHogRequester
     stream_slice: StreamSlice
     sync: Sync
-    size: PageSize = field(default_factory=lambda: PageSize(FIRST_LIMIT, most=FIRST_LIMIT))
+    size: PageSize = field(default_factory=lambda: PageSize(USUAL_LIMIT, most=USUAL_LIMIT))
 
     def __call__(self, question: Question) -> Answer:
         """The answer to `question`.
@@ -67,9 +67,9 @@ class QueryAsking:
     def _asked_most_rows(self) -> int:
         """As many as came of ten thousand. It may give more: a page with as many is followed by one question more."""
         try:
-            response, _ = QueryAsking(self.requester, self.stream_slice, self.sync)._sent(numbers(FIRST_LIMIT))
+            response, _ = QueryAsking(self.requester, self.stream_slice, self.sync)._sent(numbers(USUAL_LIMIT))
         except Refused:  # an old server, which has no such table; a limit below our page is not known of any
-            return FIRST_LIMIT
+            return USUAL_LIMIT
         return len(_answer(self.sync.answers.body(response)).rows)
 
 
