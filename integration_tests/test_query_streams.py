@@ -48,6 +48,8 @@ def test_a_query_is_read_whole_in_every_project(posthog: PostHog, clickhouse: Cl
     assert {body["refresh"] for body in asked} == {"force_blocking"}
     assert {body["query"]["modifiers"]["convertToProjectTimezone"] for body in asked} == {False}
     assert not any("OFFSET" in body["query"]["query"] for body in asked)
+    # The columns and the longest answer are asked for once, and not in each project.
+    assert len([body for body in asked if "ORDER BY" not in body["query"]["query"]]) == 2
 
 
 def test_a_full_refresh_reads_everything_whatever_the_state(posthog: PostHog, clickhouse: ClickHouse) -> None:
