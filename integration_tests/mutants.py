@@ -1,7 +1,8 @@
 """`make mutants`: break each rule in a copy, and see a test fail for it.
 
 A test that no break can make fail proves nothing. Prints which test noticed which break; exits with 1 where none did.
-`python -m integration_tests.mutants WORD ...` tries only the rules that hold one of the words.
+`python -m integration_tests.mutants WORD ...` tries only the rules with one of the words in them or in the name of their
+file.
 """
 
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from integration_tests.late_rules import LATE_RULES
 from integration_tests.query_rules import QUERY_RULES
+from integration_tests.query_stream_rules import QUERY_STREAM_RULES
 from integration_tests.rules import CORE_RULES, Rule
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +50,7 @@ OTHER_RULES = (
 )
 
 # Enough to notice a broken rule; a break that makes the reading endless is noticed by the clock.
-FEWER = {"WINDOWS": "1000", "SYNCS": "1000"}
+FEWER = {"WINDOWS": "1000", "SYNCS": "1000", "TABLES": "100"}
 LONGEST_RUN = 300  # seconds
 
 
@@ -90,8 +92,8 @@ def main(words: list[str]) -> int:
     noticed = 0
     rules = [
         one
-        for one in (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *OTHER_RULES)
-        if not words or any(word in one.says for word in words)
+        for one in (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
+        if not words or any(word in one.says or word in one.file for word in words)
     ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for was_noticed, line in pool.map(try_break, rules):

@@ -156,6 +156,14 @@ def test_a_page_that_is_too_much_for_posthog_is_asked_for_in_smaller_ones(
     assert {"2000", "1000"} <= limits
 
 
+def test_a_smaller_page_that_is_full_is_not_the_last(clickhouse: ClickHouse) -> None:
+    clickhouse.table(8, "visits", COLUMNS, visits(*range(1100)))
+    posthog = PostHog(account_with({8: []}), clickhouse=clickhouse)
+    posthog.faults.add(Fault(stream="query", times=2, **out_of_memory()))
+    with answers_from(posthog):
+        assert rows(read(VISITS)) == due(clickhouse, 8)
+
+
 @pytest.mark.parametrize("fault", [too_slow(), estimated_too_slow(), out_of_memory()], ids=["504", "512", "513"])
 def test_a_query_that_is_always_too_slow_fails_with_advice(
     posthog: PostHog, clickhouse: ClickHouse, fault: dict[str, Any]

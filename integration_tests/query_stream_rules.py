@@ -1,0 +1,310 @@
+"""The rules of queries as streams that `make mutants` breaks."""
+
+from integration_tests.rules import Rule
+
+CORE = "source_posthog/queries/"
+READING, STATEMENTS, KEYS = (f"{CORE}{name}.py" for name in ("reading", "statements", "keys"))
+SQL, TYPES, DEFINITIONS = (f"{CORE}{name}.py" for name in ("sql", "types", "definitions"))
+ASKING, CURSOR, FACTS, STREAMS = (
+    f"source_posthog/query_{name}.py" for name in ("asking", "cursor", "facts", "streams")
+)
+
+READING_TESTS = ("unit_tests/queries/test_reading.py",)
+PAGE_TESTS = ("unit_tests/queries/test_statements.py",)
+SQL_TESTS = ("unit_tests/queries/test_sql.py",)
+TYPE_TESTS = ("unit_tests/queries/test_types.py",)
+DEFINITION_TESTS = ("unit_tests/queries/test_definitions.py",)
+SYNC_TESTS = ("integration_tests/test_query_streams.py",)
+FACT_TESTS = ("unit_tests/test_query_facts.py",)
+
+
+def _sync(name: str) -> tuple[str, ...]:
+    """One test of whole syncs, which take longer."""
+    return (f"integration_tests/test_query_streams.py::test_{name}",)
+
+
+def _check(name: str) -> tuple[str, ...]:
+    return (f"integration_tests/test_query_checks.py::test_{name}",)
+
+
+PAGES = [
+    Rule(
+        "the key of the last row is asked for again", STATEMENTS, "{columns[-1]} >= ", "{columns[-1]} > ", READING_TESTS
+    ),
+    Rule(
+        "a key counts where those before it are equal",
+        STATEMENTS,
+        "({column} > {bound} OR ({column} = {bound} AND {condition}))",
+        "({column} >= {bound} AND {condition})",
+        READING_TESTS,
+    ),
+    Rule(
+        "and not where they are less", STATEMENTS, "({column} = {bound} AND {condition})", "{condition}", READING_TESTS
+    ),
+    Rule("rows that are greater follow", STATEMENTS, "{column} > {bound} OR", "{column} >= {bound} OR", READING_TESTS),
+    Rule(
+        "the first key bounds them alone",
+        STATEMENTS,
+        "return condition if len(keys) == 1 else",
+        "return condition if True else",
+        PAGE_TESTS,
+    ),
+    Rule(
+        "the order is that of all keys", STATEMENTS, "*map(_column, keys)]", "*map(_column, keys[:1])]", READING_TESTS
+    ),
+    Rule("NULL keys come first", STATEMENTS, "({nulls}) DESC", "({nulls}) ASC", READING_TESTS),
+    Rule(
+        "NULL keys come on each page",
+        STATEMENTS,
+        'f"({nulls} OR ({following}))" if nulls else following',
+        "following",
+        READING_TESTS,
+    ),
+    Rule(
+        "a NULL cursor is excluded",
+        STATEMENTS,
+        'conditions.append(f"isNotNull({quoted(cursor.name)})")',
+        "pass",
+        READING_TESTS,
+    ),
+    Rule(
+        "the ties of the state are asked for",
+        STATEMENTS,
+        "{_column(cursor)} >= ",
+        "{_column(cursor)} > ",
+        READING_TESTS,
+    ),
+    Rule("a query can end in a comment", STATEMENTS, "(\\n{sql}\\n)", "({sql})", PAGE_TESTS),
+    Rule("any column can be named", STATEMENTS, '.replace("`", "``")', "", PAGE_TESTS),
+]
+
+COMPARED = [
+    Rule(
+        "UUIDs have the order of strings",
+        KEYS,
+        'AS_STRING = Kind("toString({})"',
+        'AS_STRING = Kind("{}"',
+        _sync("a_query_is_read_whole_in_every_project"),
+    ),
+    Rule(
+        "a bound is in UTC",
+        KEYS,
+        "toDateTime64({}, 6, 'UTC')",
+        "toDateTime64({}, 6)",
+        _sync("instants_are_in_utc_whatever_the_time_zone_of_the_project"),
+    ),
+    Rule("an early date is compared as a string", KEYS, '"Date32": AS_STRING', '"Date32": DATE', SYNC_TESTS),
+    Rule("an enum is compared as a string", KEYS, '"Enum8": AS_STRING', '"Enum8": STRING', SYNC_TESTS),
+    Rule("a microsecond is the finest", KEYS, "FINEST = 6", "FINEST = 7", READING_TESTS),
+    Rule("a microsecond is fine enough", KEYS, "FINEST = 6", "FINEST = 5", READING_TESTS),
+    Rule("instants are ordered as instants", KEYS, "'UTC')\", instant, ", "'UTC')\", _string, ", READING_TESTS),
+    Rule("and sent without their zone", KEYS, 'iso(instant(value)).removesuffix("Z")', "str(value)", PAGE_TESTS),
+    Rule("bytes that are not shown are not compared", KEYS, ' or "\\ufffd" in value', "", READING_TESTS),
+    Rule("a number is no boolean", KEYS, "isinstance(value, bool)", "isinstance(value, int)", READING_TESTS),
+    Rule("a key can be NULL", KEYS, "Key(column, kind, type_.is_nullable)", "Key(column, kind)", READING_TESTS),
+    Rule("numbers are of 64 bits at the most", KEYS, "(8, 16, 32, 64)", "(8, 16, 32, 64, 128, 256)", READING_TESTS),
+]
+
+ONCE = [
+    Rule(
+        "emitted rows of the edge are skipped",
+        READING,
+        "if position == self.last and row in emitted:",
+        "if False:",
+        READING_TESTS,
+    ),
+    Rule("a row of the edge is skipped once", READING, "emitted.remove(row)", "pass", READING_TESTS),
+    Rule(
+        "all rows of the last key are the edge",
+        READING,
+        "[row for row, position in zip(answer.rows, positions, strict=True) if position == self.last]",
+        "answer.rows[-1:]",
+        READING_TESTS,
+    ),
+    Rule(
+        "a page moves on", READING, "if positions[-1] == self.last and not answer.complete:", "if False:", READING_TESTS
+    ),
+    Rule(
+        "the last page need not move on",
+        READING,
+        "== self.last and not answer.complete:",
+        "== self.last:",
+        READING_TESTS,
+    ),
+    Rule("rows come in their order", READING, "if position < least:", "if False:", READING_TESTS),
+    Rule(
+        "a page comes after the one before",
+        READING,
+        "positions[0] if self.last is None else self.last",
+        "positions[0]",
+        READING_TESTS,
+    ),
+    Rule(
+        "an empty page has no next",
+        READING,
+        "            if not answer.complete:\n",
+        "            if False:\n",
+        READING_TESTS,
+    ),
+    Rule("types stay from page to page", READING, "if order.keys != self.order.keys:", "if False:", READING_TESTS),
+    Rule("a project has types of its own", READING, "        self.order = self._order_in(answer)\n", "", READING_TESTS),
+    Rule(
+        "a refusal is raised",
+        READING,
+        "keys == self.order.keys:\n                raise",
+        "keys is None:\n                raise",
+        READING_TESTS,
+    ),
+    Rule(
+        "a state is a value of the cursor", READING, '_position(cursor, self.since, "the state")', "pass", READING_TESTS
+    ),
+    Rule("rows come after the state", READING, "positions[0][0] < cursor.position(self.since)", "False", READING_TESTS),
+    Rule("twins are named", READING, "positions[place - 1] == positions[place] and", "False and", READING_TESTS),
+    Rule("rows that are the same are no twins", READING, " and rows[place - 1] != rows[place]", "", READING_TESTS),
+    Rule(
+        "a full refresh reaches nothing",
+        READING,
+        "self.after[0] if order.cursor else None",
+        "self.after[0]",
+        READING_TESTS,
+    ),
+    Rule(
+        "a batch reaches to its last row",
+        READING,
+        "self.after[0] if",
+        "order.values(answer.rows[0])[0] if",
+        READING_TESTS,
+    ),
+]
+
+SELECTS = [
+    Rule(
+        "OFFSET is a limit too", SQL, 'token.word in ("LIMIT", "OFFSET") and', 'token.word in ("LIMIT",) and', SQL_TESTS
+    ),
+    Rule(
+        "there is no second statement",
+        SQL,
+        'if any(token.text != ";" for token in tokens[end:]):',
+        "if False:",
+        SQL_TESTS,
+    ),
+    Rule("LIMIT BY is none", SQL, " and not _is_limit_by(outer, place)", "", SQL_TESTS),
+    Rule(
+        "a subquery has its own",
+        SQL,
+        "list(_outside_brackets(_unwrapped(tokens[:end])))",
+        "list(tokens[:end])",
+        SQL_TESTS,
+    ),
+    Rule("brackets around all hide nothing", SQL, "_unwrapped(tokens[:end])", "tokens[:end]", SQL_TESTS),
+    Rule("brackets are closed by their own", SQL, "expected.pop() != token.text", "not expected.pop()", SQL_TESTS),
+    Rule("`limit` can be a name", SQL, "before.word not in _BEFORE_NAMES", "True", SQL_TESTS),
+    Rule(
+        "an aggregate is of its inner type",
+        TYPES,
+        '("LowCardinality", "SimpleAggregateFunction")',
+        '("LowCardinality",)',
+        TYPE_TESTS,
+    ),
+    Rule("a comma in an enum parts nothing", TYPES, 'elif sign == "\'":', 'elif sign == "":', TYPE_TESTS),
+    Rule("any value can be null", TYPES, '["null", schema["type"]]', '[schema["type"]]', TYPE_TESTS),
+    Rule(
+        "project_id is no cursor",
+        DEFINITIONS,
+        "PROJECT in key or cursor_field == PROJECT",
+        "PROJECT in key",
+        DEFINITION_TESTS,
+    ),
+    Rule(
+        "project_id is no key",
+        DEFINITIONS,
+        "PROJECT in key or cursor_field == PROJECT",
+        "cursor_field == PROJECT",
+        DEFINITION_TESTS,
+    ),
+    Rule("each query has a name of its own", DEFINITIONS, "if name in names:", "if False:", DEFINITION_TESTS),
+]
+
+SYNCS = [
+    Rule(
+        "a page as long as asked for is not the last",
+        ASKING,
+        "len(answer.rows) < limit and ",
+        "",
+        _check("a_smaller_page_that_is_full_is_not_the_last"),
+    ),
+    Rule(
+        "nor one as long as the server gives",
+        ASKING,
+        " and len(answer.rows) < self._most_rows())",
+        ")",
+        _sync("a_query_is_read_whole_in_every_project"),
+    ),
+    Rule(
+        "no old answer of a query",
+        ASKING,
+        '"force_blocking"',
+        '"blocking"',
+        _sync("a_query_is_read_whole_in_every_project"),
+    ),
+    Rule(
+        "answers are in UTC",
+        ASKING,
+        '"convertToProjectTimezone": False',
+        '"convertToProjectTimezone": True',
+        _sync("instants_are_in_utc_whatever_the_time_zone_of_the_project"),
+    ),
+    Rule(
+        "three queries at once are shared",
+        ASKING,
+        'with self.sync.query_places.of(self.stream_slice["project_id"]):',
+        "if True:",
+        _check("three_queries_of_a_project_run_at_once_over_all_streams_and_events"),
+    ),
+    Rule(
+        "an error within an answer",
+        ASKING,
+        'if body.get("error"):',
+        "if False:",
+        _check("an_answer_that_cannot_be_right_fails_the_project"),
+    ),
+    Rule(
+        "columns have names of their own",
+        ASKING,
+        "if columns.count(name) > 1}",
+        "if False}",
+        _check("an_answer_that_cannot_be_right_fails_the_project"),
+    ),
+    Rule(
+        "a project has an entry of its own",
+        CURSOR,
+        "self._entries[project] = {self.column: reached}",
+        "self._entries = {project: {self.column: reached}}",
+        _sync("an_incremental_sync_reads_on_from_the_last_value_with_its_ties"),
+    ),
+    Rule(
+        "a sync ends with its state",
+        CURSOR,
+        "ensure_at_least_one_state_emitted(self) -> None:\n        with",
+        "ensure_at_least_one_state_emitted(self) -> None:\n        return\n        with",
+        _sync("an_incremental_sync_reads_on_from_the_last_value_with_its_ties"),
+    ),
+    Rule(
+        "the state moves after its page",
+        STREAMS,
+        "            batch.rows.reverse()\n",
+        "            batch.rows.reverse()\n            self.stream_slicer.cover(str(project), batch.reached, 10_000)\n",
+        _sync("no_state_claims_a_row_that_was_not_emitted_before_it"),
+    ),
+    Rule(
+        "project_id is that of the connector",
+        STREAMS,
+        "{**dict(zip(batch.columns, batch.rows.pop(), strict=True)), PROJECT: project}",
+        "{PROJECT: project, **dict(zip(batch.columns, batch.rows.pop(), strict=True))}",
+        _check("a_column_named_project_id_is_replaced_by_the_project"),
+    ),
+    Rule("a query has types of its own", FACTS, 'f"types of {query}"', '"types"', FACT_TESTS),
+    Rule("a fact is asked for once", FACTS, "if fact not in self._facts:", "if True:", FACT_TESTS),
+]
+
+QUERY_STREAM_RULES = [*PAGES, *COMPARED, *ONCE, *SELECTS, *SYNCS]
