@@ -1,8 +1,8 @@
 """`make mutants`: break each rule in a copy, and see a test fail for it.
 
 A test that no break can make fail proves nothing. Prints which test noticed which break; exits with 1 where none did.
-`python -m integration_tests.mutants WORD ...` tries only the rules with one of the words in them or in the name of their
-file.
+`python -m integration_tests.mutants WORD ...` tries only the rules with one of the words in them or in the name of
+their file.
 """
 
 import os

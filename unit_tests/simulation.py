@@ -110,8 +110,7 @@ class Sync:
         known = self.known[project]
         beyond = self.beyond.setdefault(project, set())
         if known.reached is None or self.start_date > known.reached:
-            beyond.clear()
-            return
+            return  # it is covered no more once the entry changes, which may be never
         covered = list(self.world.not_emitted(project, known.since, known.reached))
         beyond &= {one.id for one in covered}
         horizon = known.reached - (self.late or self.world.lookback)
