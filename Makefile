@@ -10,9 +10,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 demo: $(STAMP)
 	@$(BIN)/python -m integration_tests.demo
 
-# A test at a time goes to whichever worker is free, but for the groups that share something they make.
+# A test at a time goes to whichever worker is free; integration_tests/conftest.py says which files stay together.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 # Seconds, for the loop while you write: the core with fewer random cases, the units, and a few whole syncs.
 test-fast: $(STAMP)

@@ -116,7 +116,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 def distributions(packages: set[str]) -> set[str]:
     """As the registry names them."""
-    return {{"yaml": "pyyaml"}.get(package, package.replace("_", "-")) for package in packages}
+    return {{"xdist": "pytest-xdist", "yaml": "pyyaml"}.get(package, package.replace("_", "-")) for package in packages}
 
 
 def declared() -> tuple[set[str], set[str]]:

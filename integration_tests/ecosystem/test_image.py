@@ -22,9 +22,6 @@ from integration_tests.ecosystem.environments import LOCK, ROOT, environment
 from integration_tests.ecosystem.nobody import as_nobody
 from integration_tests.posthog_server import PostHogServer, demo_account
 
-# They share one environment, into which each run installs the connector.
-pytestmark = pytest.mark.xdist_group("image")
-
 COMMIT = "0a1b2c3"
 
 
