@@ -32,7 +32,7 @@ lint: $(STAMP)
 # The long proof: a hundred thousand simulated syncs, hundreds of random accounts and hundreds of crashes.
 prove: $(STAMP)
 	PROOF=long $(BIN)/python -m pytest -n auto unit_tests/events unit_tests/queries unit_tests/test_simulation.py
-	PROOF=long $(BIN)/python -m pytest integration_tests/test_proof.py integration_tests/test_crash.py
+	PROOF=long $(BIN)/python -m pytest -n auto integration_tests/test_proof.py integration_tests/test_crash.py
 
 # Breaks each rule of the reading of events in a copy, and shows which test notices.
 mutants: $(STAMP)

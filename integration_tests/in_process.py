@@ -21,9 +21,10 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from integration_tests.connector import Output, catalog, config
-from integration_tests.posthog_server import Event, PostHog, microseconds
+from integration_tests.posthog_server import Event, PostHog
 from integration_tests.posthog_server.values import EPOCH
 from source_posthog import SourcePosthog, clock
+from source_posthog.events.instants import instant
 
 URL = "https://posthog.test"
 SOURCE = SourcePosthog()
@@ -107,7 +108,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
     """Each state in `got` that covers an event of `due` which was not emitted before it, in words.
 
     A state covers what is older than it: the next sync reads its own instant again. One that still is as in `state`,
-    where the sync began, covers only what earlier syncs gave out.
+    where the sync began, covers only what earlier syncs emitted. It can be in a form that only the connector knows.
     """
     given: set[tuple[int, str]] = set()
     wrong = []
@@ -120,7 +121,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
             for project, events in due.items():
                 entry = reached.get(str(project), {})
                 if entry and entry["timestamp"] != state.get(str(project), {}).get("timestamp"):
-                    covered = microseconds(entry["timestamp"])
+                    covered = (instant(entry["timestamp"]) - EPOCH) // timedelta(microseconds=1)
                     missing = [one for one in events if one.at < covered and (project, one.id) not in given]
                     if missing:
                         wrong.append(f"project {project}: {entry} covers {len(missing)} events that were not emitted")

@@ -115,12 +115,12 @@ def test_a_killed_process_loses_nothing(lines: int) -> None:
     ):
         files = {"config": config(server.url, events_time_step=5), "catalog": catalog("events")}
         line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
-        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             read = [json.loads(text) for text in islice(process.stdout, lines)]
             process.send_signal(signal.SIGKILL)
             # What was printed before it died; its last line may be torn, and no destination takes such a line.
-            read += [json.loads(text) for text in process.stdout if text.endswith("}\n")]
+            read += [json.loads(text) for text in process.stdout if text.endswith(b"}\n")]
         assert process.returncode == -signal.SIGKILL
         first = Output(read, "", 1)
         second = run_command("read", **files, state=first.state or None)
