@@ -205,8 +205,8 @@ PARTS = [
         "PAGES_TO_JUDGE, ROWS_TO_JUDGE = 1, 10_000",
     ),
     Rule("large pages are judged sooner", READING, "ROWS_TO_JUDGE = 3, 10_000", "ROWS_TO_JUDGE = 3, 10_000_000"),
+    Rule("the last rows of a part need no page more", READING, "SPILL = 0.1", "SPILL = 0.0"),
     Rule("rows are in hand", READING, "ROWS_IN_HAND = 25, 100_000", "ROWS_IN_HAND = 25, 10_000_000"),
-    Rule("parts are whole pages", READING, "int(self.pages_in_hand - in_hand - 2)", "self.pages_in_hand - in_hand - 2"),
 ]
 
 STATE = [

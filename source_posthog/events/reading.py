@@ -250,9 +250,8 @@ class _Reader:
         After a part with next to nothing in it, the dense range is searched for by halves.
         """
         rows = 0
-        # Less the page that is under way and one for a wrong guess; and less a bit, or half of the parts would need one
-        # page more for the last rows.
-        pages = max(1, int(self.pages_in_hand - in_hand - 2)) - SPILL
+        # Less the page that is under way and one for a wrong guess; and less a bit, which spills over into a page more.
+        pages = max(1.0, self.pages_in_hand - in_hand - 2) - SPILL
         while start < end:
             length = max(each * pages, (end - start) / 2 if sparse else MICROSECOND)
             stop = start + length if end - start > 1.25 * length else end

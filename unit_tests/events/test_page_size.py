@@ -82,3 +82,9 @@ def test_what_is_no_smaller_limit_is_not_taken_for_one(echoed: object) -> None:
     size = known()
     size.answered(10_000, echoed, 10_000, 10_000 * 1400, 0.1)
     assert size.limit == 10_000
+
+
+def test_an_old_page_that_is_too_slow_does_not_enlarge_it_again() -> None:
+    size = known()
+    assert [size.too_slow(limit) for limit in (10_000, 2500, 10_000)] == [True] * 3
+    assert size.limit == 1000

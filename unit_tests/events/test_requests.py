@@ -12,7 +12,7 @@ import pytest
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.reading import ROWS_IN_HAND, Batch, Page, Query, Reach, read
+from source_posthog.events.reading import Batch, Page, Query, Reach, read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -101,6 +101,7 @@ class Pages:
 
     def ask(self, query: Query) -> Page:
         self.requests += 1
+        assert self.requests < 1000, "it does not get on"
         low, high = bisect_left(self.instants, query.start), bisect_left(self.instants, query.end)
         first = max(low, high - self.size)
         rows = [{"id": f"{place}", "timestamp": text(self.instants[place])} for place in range(high - 1, first - 1, -1)]
@@ -117,7 +118,7 @@ BURSTS = {
     "an hour of the month": bursts((15, 15.05, 20_000)),
     "its end": bursts((27, 30, 20_000)),
     "its beginning": bursts((0, 3, 20_000)),
-    "an hour of a thin month": bursts((0, 30, 2000), (20, 20.05, 20_000)),
+    "half an hour of a thin month": bursts((0, 30, 500), (20, 20.02, 20_000)),
     "two hours far apart": bursts((4, 4.05, 10_000), (25, 25.05, 10_000)),
     "more each day": bursts(*((day, day + 1, 50 * day) for day in range(30))),
 }
@@ -127,14 +128,15 @@ BURSTS = {
 def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[datetime]) -> None:
     server = Pages(instants, 100)
     assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 26 * 100
-    assert server.requests <= 1.16 * len(instants) / 100
+    most = 1.16 if instants is BURSTS["two hours far apart"] else 1.12
+    assert server.requests <= most * len(instants) / 100
 
 
 @pytest.mark.parametrize("size", [10_000, 20_000])
-def test_large_pages_are_read_in_parts_too_for_at_most_110_requests_a_million_events(size: int) -> None:
+def test_large_pages_are_read_in_parts_too_for_few_requests(size: int) -> None:
     server = Pages(bursts((0, 30, 400_000)), size)
-    assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 1.05 * ROWS_IN_HAND
-    assert server.requests <= 110 * len(server.instants) / 1_000_000
+    assert most_in_hand(read(Query(7, START, END), server.ask, Reach())) <= 105_000
+    assert server.requests <= 106 * len(server.instants) / 1_000_000
 
 
 def test_without_parts_coverage_grows_from_the_end_downwards() -> None:
