@@ -30,7 +30,7 @@ from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageR
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog import clock
+from source_posthog import clock, literals
 from source_posthog.catalog import require_known
 from source_posthog.cautions import warn_of_config, warn_of_future_state
 from source_posthog.check import check_access, failed, list_projects, shown
@@ -44,6 +44,9 @@ from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
 from source_posthog.workers import Output, Workers
+
+if literals.AFFECTED:
+    literals.one_at_a_time()
 
 
 class SourcePosthog(YamlDeclarativeSource):
