@@ -11,6 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 from integration_tests import connector
 from integration_tests.clickhouse import ClickHouse, Engine
 from integration_tests.connector import LIST, QUERY, Way
+from integration_tests.parsed_once import parse_once
+
+parse_once()
 
 # The tests of these share what takes seconds to make, or an environment into which each run installs the connector.
 TOGETHER = ("ecosystem/test_image.py", "ecosystem/test_earlier_versions.py")

@@ -1,6 +1,6 @@
-"""`source-posthog` in processes of its own that do not each spend a second on imports.
+"""`source-posthog` in processes of its own that do not each spend a second on imports and on the manifest.
 
-They are forked from one that has the connector imported; all else is as in a process that a shell starts: arguments,
+They are forked from one that has done both (fork.py); all else is as in a process that a shell starts: arguments,
 files, output and exit status. The image's and the documents' tests start the command itself.
 """
 
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["source_posthog.run"])
+FORKS.set_forkserver_preload(["integration_tests.fork"])
 LONGEST_RUN = 300  # seconds
 
 
