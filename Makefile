@@ -5,6 +5,9 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$python && break; done)
 
+# Thousands of modules are imported by hundreds of processes: what Python compiles of them is kept, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-fast coverage lint prove mutants bench fields lock clean
 
 demo: $(STAMP)
