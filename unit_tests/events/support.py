@@ -77,6 +77,7 @@ class EventsList:
 
     def ask(self, query: Query) -> Page:
         self.requests += 1
+        assert self.requests < 20_000, "it does not get on"
         length = query.end - query.start
         if self.longest is not None and length > self.longest:
             raise TooSlow
