@@ -7,13 +7,14 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 from unittest.mock import patch
 
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
-from integration_tests.forked import run_forked
+from integration_tests.forked import run_forked, until_killed
 from integration_tests.posthog_server import KEY, Account
 from source_posthog import SourcePosthog
 
@@ -206,6 +207,13 @@ def run_command(command: str, *flags: str, **files: Any) -> Output:
     """The command `source-posthog` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         return output(*run_forked([*arguments(Path(folder), command, **files), *flags]))
+
+
+def run_until_killed(lines: int, **files: Any) -> Output:
+    """What `source-posthog read` prints until a SIGKILL, which comes once so many of its lines are read."""
+    with tempfile.TemporaryDirectory() as folder:
+        read = until_killed(arguments(Path(folder), "read", **files), lines)
+    return output(b"".join(read).decode(), -SIGKILL)
 
 
 def output(text: str, status: int) -> Output:

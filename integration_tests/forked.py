@@ -8,7 +8,9 @@ import multiprocessing
 import os
 import sys
 import tempfile
+from itertools import islice
 from pathlib import Path
+from signal import SIGKILL
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["integration_tests.fork"])
@@ -27,6 +29,25 @@ def run_forked(arguments: list[str]) -> tuple[str, int]:
             process.kill()
             raise TimeoutError(f"source-posthog {' '.join(arguments)} did not end")
         return out.read_text() + err.read_text(), status
+
+
+def until_killed(arguments: list[str], lines: int) -> list[bytes]:
+    """The lines that `source-posthog ARGUMENTS` prints until a SIGKILL, which comes once so many of them are read.
+
+    The last one may be torn, and is left out then: no destination takes such a line.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "pipe"
+        os.mkfifo(pipe)
+        process = FORKS.Process(target=_run, args=(arguments, str(pipe), os.devnull))
+        process.start()
+        with pipe.open("rb") as printed:
+            read = list(islice(printed, lines))
+            process.kill()
+            read += [line for line in printed if line.endswith(b"}\n")]
+        process.join(LONGEST_RUN)
+        assert process.exitcode == -SIGKILL, "it ended before it could be killed"
+        return read
 
 
 def _run(arguments: list[str], out: str, err: str) -> None:

@@ -3,19 +3,13 @@
 PROOF=long tries hundreds of places more.
 """
 
-import json
 import os
 import random
-import signal
-import subprocess
-import sys
-import tempfile
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
-from integration_tests.connector import Output, arguments, catalog, config, run_command
+from integration_tests.connector import Output, catalog, config, run_command, run_until_killed
 from integration_tests.in_process import answers_from, messages, now_is, sync, unread_states
 from integration_tests.posthog_server import (
     DAY,
@@ -109,20 +103,9 @@ def test_a_killed_process_loses_nothing(lines: int) -> None:
     account = account_with(
         {project: make_events(700, random.Random(project), span=40 * DAY, project=project) for project in (1, 2)}
     )
-    with (
-        PostHogServer(account, cap=100, query_cap=100, page_delay=0.02) as server,
-        tempfile.TemporaryDirectory() as folder,
-    ):
+    with PostHogServer(account, cap=100, query_cap=100, page_delay=0.02) as server:
         files = {"config": config(server.url, events_time_step=5), "catalog": catalog("events")}
-        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
-        with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            read = [json.loads(text) for text in islice(process.stdout, lines)]
-            process.send_signal(signal.SIGKILL)
-            # What was printed before it died; its last line may be torn, and no destination takes such a line.
-            read += [json.loads(text) for text in process.stdout if text.endswith(b"}\n")]
-        assert process.returncode == -signal.SIGKILL
-        first = Output(read, "", 1)
+        first = run_until_killed(lines, **files)
         second = run_command("read", **files, state=first.state or None)
     due = {project.id: list(project.events) for project in account.projects.values()}
     assert unread_states(first.messages, due, {}) == []

@@ -1,12 +1,7 @@
 """Large accounts come to an end: a dense window keeps its progress, states stay small, and an earlier start is read."""
 
 import random
-import signal
-import subprocess
-import sys
-import tempfile
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,13 +12,13 @@ from integration_tests.connector import (
     QUERY,
     Output,
     Way,
-    arguments,
     catalog,
     config,
     events_state,
     expected_keys,
     run,
     run_command,
+    run_until_killed,
 )
 from integration_tests.in_process import answers_from, messages, now_is, sync
 from integration_tests.posthog_server import (
@@ -78,15 +73,9 @@ def test_after_a_kill_anywhere_no_more_than_fifty_thousand_events_of_a_project_a
 ) -> None:
     """Of queries, whose pages are ten times as large, some 100,000."""
     account = account_with({7: bare_events(number, days)})
-    with PostHogServer(account) as server, tempfile.TemporaryDirectory() as folder:
+    with PostHogServer(account) as server:
         files = {"config": options(server.url, events_time_step=step), "catalog": catalog("events")}
-        line = [sys.executable, "-m", "source_posthog.run", *arguments(Path(folder), "read", **files)]
-        with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            read = [orjson.loads(text) for text in islice(process.stdout, lines)]
-            process.send_signal(signal.SIGKILL)
-            read += [orjson.loads(text) for text in process.stdout if text.endswith(b"}\n")]
-        first = Output(read, "", 1)
+        first = run_until_killed(lines, **files)
         second = run_command("read", **files, state=first.state or None)
     again = set(first.keys("events")) & set(second.keys("events"))
     assert set(first.keys("events")) | set(second.keys("events")) == keys(account)
