@@ -1,6 +1,7 @@
 """Persons, which are long and read in full, take nothing from events: they are read when events are done."""
 
 import random
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from integration_tests.test_late_events import NOW, START
 PROJECTS = (1, 2, 3)
 
 
+@cache
 def made() -> Account:
     rng = random.Random(5)
     return account_with(
