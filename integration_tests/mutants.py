@@ -29,15 +29,15 @@ OTHER_RULES = (
     Rule(
         "two lists of a project at once",
         "source_posthog/event_transports.py",
-        "at_once: int = 2",
-        "at_once: int = 3",
+        "Places(2)",
+        "Places(3)",
         READ,
     ),
     Rule(
         "three queries of a project at once",
-        "source_posthog/event_transports.py",
-        "at_once: int = 3",
-        "at_once: int = 4",
+        "source_posthog/sync.py",
+        "Places(3)",
+        "Places(4)",
         ("integration_tests/test_event_ways.py",),
     ),
     Rule(

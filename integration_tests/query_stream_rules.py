@@ -164,15 +164,15 @@ ONCE = [
     Rule(
         "a full refresh reaches nothing",
         READING,
-        "self.after[0] if order.cursor else None",
-        "self.after[0]",
+        "self.present) if order.cursor else None",
+        "self.present)",
         READING_TESTS,
     ),
     Rule(
         "a batch reaches to its last row",
         READING,
-        "self.after[0] if",
-        "order.values(answer.rows[0])[0] if",
+        "self.after[0], self.present",
+        "order.values(answer.rows[0])[0], self.present",
         READING_TESTS,
     ),
 ]
