@@ -36,8 +36,8 @@ OTHER_RULES = (
     Rule(
         "three queries of a project at once",
         "source_posthog/sync.py",
-        "Places(3)",
-        "Places(4)",
+        "QUERIES_AT_ONCE = 3",
+        "QUERIES_AT_ONCE = 4",
         ("integration_tests/test_event_ways.py",),
     ),
     Rule(
@@ -48,6 +48,7 @@ OTHER_RULES = (
         READ,
     ),
 )
+RULES = (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
 
 # Enough to notice a broken rule; a break that makes the reading endless is noticed by the clock.
 FEWER = {"WINDOWS": "1000", "SYNCS": "1000", "TABLES": "100"}
@@ -81,8 +82,6 @@ def try_break(rule: Rule) -> tuple[bool, str]:
         for one in COPIED:
             (shutil.copytree if (ROOT / one).is_dir() else shutil.copy)(ROOT / one, folder / one)
         original = (folder / rule.file).read_text()
-        if original.count(rule.text) != 1:
-            return False, f"{rule.says:<72} the text to break stands {original.count(rule.text)} times in {rule.file}"
         (folder / rule.file).write_text(original.replace(rule.text, rule.broken))
         noticed = first_failure(folder, rule.tests)
     return bool(noticed), f"{rule.says:<72} {time.monotonic() - began:4.0f} s  {noticed or 'SURVIVED'}"
@@ -90,11 +89,7 @@ def try_break(rule: Rule) -> tuple[bool, str]:
 
 def main(words: list[str]) -> int:
     noticed = 0
-    rules = [
-        one
-        for one in (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
-        if not words or any(word in one.says or word in one.file for word in words)
-    ]
+    rules = [one for one in RULES if not words or any(word in one.says or word in one.file for word in words)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for was_noticed, line in pool.map(try_break, rules):
             noticed += was_noticed
