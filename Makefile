@@ -19,12 +19,12 @@ test: $(STAMP)
 
 # Seconds, for the loop while you write: the core with fewer random cases, the units, and a few whole syncs.
 test-fast: $(STAMP)
-	@WINDOWS=500 SYNCS=150 $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
+	@WINDOWS=250 SYNCS=100 TABLES=100 $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
 
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)
 	$(BIN)/coverage erase
-	WINDOWS=1000 SYNCS=1000 $(BIN)/coverage run -m pytest unit_tests/events unit_tests/queries unit_tests/test_simulation.py
+	WINDOWS=250 SYNCS=250 TABLES=100 $(BIN)/coverage run -m pytest unit_tests/events unit_tests/queries unit_tests/test_simulation.py
 	$(BIN)/coverage report
 
 lint: $(STAMP)

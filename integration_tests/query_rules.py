@@ -6,7 +6,12 @@ QUERY, PAGE_SIZE = CORE + "event_query.py", CORE + "page_size.py"
 JSON, TRANSPORTS, LANES = (f"source_posthog/{name}.py" for name in ("exact_json", "event_transports", "lanes"))
 
 WAYS = "integration_tests/test_event_ways.py"
-QUERY_TESTS = WAYS, "integration_tests/test_late_events.py", "unit_tests/events/test_random_windows.py"
+QUERY_TESTS = (
+    "unit_tests/events/test_event_query.py",
+    WAYS,
+    "integration_tests/test_late_events.py",
+    "unit_tests/events/test_random_windows.py",
+)
 PAGE_SIZE_TESTS = "unit_tests/events/test_page_size.py", WAYS
 JSON_TESTS = "unit_tests/test_exact_json.py", "unit_tests/test_answers.py"
 TOTALS_TESTS = ("integration_tests/test_totals.py",)

@@ -6,8 +6,8 @@ import pytest
 
 from unit_tests.simulation import run
 
-A_BLOCK = 250
 SYNCS = int(os.environ.get("SYNCS", "100000" if os.environ.get("PROOF") == "long" else "5000"))
+A_BLOCK = min(SYNCS, 250)
 
 
 @pytest.mark.parametrize("block", range(SYNCS // A_BLOCK))
