@@ -118,6 +118,7 @@ BURSTS = {
     "an hour of the month": bursts((15, 15.05, 20_000)),
     "its end": bursts((27, 30, 20_000)),
     "its beginning": bursts((0, 3, 20_000)),
+    "an hour of a thin month": bursts((0, 30, 2000), (20, 20.05, 20_000)),
     "half an hour of a thin month": bursts((0, 30, 500), (20, 20.02, 20_000)),
     "two hours far apart": bursts((4, 4.05, 10_000), (25, 25.05, 10_000)),
     "more each day": bursts(*((day, day + 1, 50 * day) for day in range(30))),
