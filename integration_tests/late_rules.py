@@ -51,7 +51,7 @@ LATE_RULES = [
     Rule(
         "ties are asked for with their arrival",
         READING,
-        "query = replace(self.query, start=at, end=at + MICROSECOND, suffix=suffix)",
-        "query = Query(self.query.project_id, at, at + MICROSECOND, suffix)",
+        "self._ties(replace(self.query, start=oldest, end=before), edge)",
+        "self._ties(Query(self.query.project_id, oldest, before), edge)",
     ),
 ]

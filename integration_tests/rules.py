@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 CORE = "source_posthog/events/"
-READING, LIST, LEDGER, WINDOWS = (CORE + name for name in ("reading.py", "event_list.py", "ledger.py", "windows.py"))
+READING, LIST, LEDGER, WINDOWS, PORT, REACH, QUERY = (
+    f"{CORE}{name}.py" for name in ("reading", "event_list", "ledger", "windows", "port", "reach", "event_query")
+)
 
 TESTS = "event_list", "ledger", "ledger_orders", "windows", "late", "reading", "slow_servers", "requests"
 
@@ -29,12 +31,15 @@ class Rule:
 ASKING = [
     Rule("after = start - 1 µs", LIST, "iso(query.start - MICROSECOND)", "iso(query.start)"),
     Rule("before = end", LIST, '"before": iso(query.end)', '"before": iso(query.end - MICROSECOND)'),
-    Rule("ties are asked for by the end of their ids", LIST, "'%{query.suffix}'", "'{query.suffix}%'"),
+    Rule("ties are asked for by their ids", LIST, "if query.like:", "if False:"),
+    Rule("ids that were read are left out", LIST, "!= '{id}'", "= '{id}'"),
+    Rule("instants are asked for in UTC", LIST, "toDateTime('{iso(at)}')", "toDateTime('{iso(at)[:-1]}')"),
     Rule("arrival is asked for from its bound on", LIST, "created_at >= ", "created_at > "),
     Rule("a page with `next` is not the whole", LIST, "not following and _is_whole", "_is_whole"),
-    Rule("`next: null` needs a proof", LIST, "not following and _is_whole(query, rows)", "not following"),
-    Rule("the limit is 50 rows and not 51", LIST, "HALF_OF_THE_SMALLEST_PAGE = 50", "HALF_OF_THE_SMALLEST_PAGE = 51"),
-    Rule("the limit is 50 rows and not 49", LIST, "HALF_OF_THE_SMALLEST_PAGE = 50", "HALF_OF_THE_SMALLEST_PAGE = 49"),
+    Rule("`next: null` needs a proof", LIST, "not following and _is_whole(query, limit, rows)", "not following"),
+    Rule("the limit is 50 rows and not 51", LIST, "SMALLEST_PAGE = 100", "SMALLEST_PAGE = 102"),
+    Rule("the limit is 50 rows and not 49", LIST, "SMALLEST_PAGE = 100", "SMALLEST_PAGE = 98"),
+    Rule("half of a smaller page proves nothing", LIST, "min(limit, SMALLEST_PAGE)", "SMALLEST_PAGE"),
     *(
         Rule(f"the server looks at {span}", LIST, f"    timedelta({span}),\n", "")
         for span in ("minutes=1", "minutes=5", "minutes=15", "hours=1", "hours=6", "days=1")
@@ -47,12 +52,15 @@ ASKING = [
 ]
 
 PAGES = [
-    Rule("before = oldest + 1 µs", READING, "else instants[-1] + MICROSECOND", "else instants[-1]"),
+    Rule("before = oldest + 1 step", READING, "min(before, oldest + step)", "oldest"),
+    Rule("before is not after the end", READING, "min(before, oldest + step)", "oldest + step"),
+    Rule("pages join at whole steps", READING, "rounded_down(instants[-1], step)", "instants[-1]"),
+    Rule("by queries a step is a millisecond", QUERY, "step=MILLISECOND", "step=MICROSECOND"),
     Rule(
-        "ids emitted at the edge are skipped",
+        "events emitted at the edge are skipped",
         READING,
-        'for row in page.rows if row["id"] not in edge}',
-        "for row in page.rows}",
+        "for one, row in fresh.items() if one not in emitted",
+        "for one, row in fresh.items()",
     ),
     Rule(
         "the edge grows while a page stays on it",
@@ -60,18 +68,18 @@ PAGES = [
         "edge = tied if before > reached else edge | tied",
         "edge = tied",
     ),
-    Rule(
-        "all ids of the oldest instant are the edge",
-        READING,
-        "if at == instants[-1]}",
-        "if at == instants[-1] and False}",
-    ),
-    Rule(
-        "a row twice in a page is emitted once",
-        READING,
-        'list({row["id"]: row for row in page.rows if row["id"] not in edge}.values())',
-        '[row for row in page.rows if row["id"] not in edge]',
-    ),
+    Rule("all events of the oldest step are the edge", READING, "if at < oldest + step}", "if at < oldest}"),
+    Rule("an event twice in a page is emitted once", READING, "fresh.setdefault(identity(row), row)", "fresh[id(row)] = row"),
+    Rule("two names with one id are two events", PORT, 'row["id"], row.get("event"), row', 'row["id"], "", row'),
+    Rule("two distinct_ids with one id are two events", PORT, 'row.get("distinct_id"), row', '"", row'),
+    Rule("two days with one id are two events", PORT, 'row["timestamp"][:10]', '""'),
+    Rule("copies of a day are one", PORT, 'row["timestamp"][:10]', 'row["timestamp"]'),
+    Rule("what was emitted comes again", READING, "if edge and (page.complete", "if False and (page.complete"),
+    Rule("also where nothing older comes", READING, "(page.complete or instants[-1] < last_step)", "instants and instants[-1] < last_step"),
+    Rule("also of ties", READING, "self._require_gone(edge - again, query.start)", "pass"),
+    Rule("unless it was deleted", READING, "exists = bool(ask(around).rows)", "exists = True"),
+    Rule("it is looked for around its instant", READING, "start=at - ZONES, end=at + ZONES", "start=at, end=at + ZONES"),
+    Rule("slowness is no proof that it was deleted", READING, "exists = True  # as", "exists = False  # as"),
     Rule(
         "a batch names its newest instant", READING, 'page.rows[0]["timestamp"] if instants and', "None if instants and"
     ),
@@ -80,75 +88,65 @@ PAGES = [
     Rule(
         "a page lies above the start",
         READING,
-        "if not query.start <= at <= newest_allowed",
+        "if not oldest_allowed <= at <= newest_allowed",
         "if not at <= newest_allowed",
     ),
+    Rule("up to a step below it is in it", READING, "rounded_down(query.start, page.step), query.end", "query.start, query.end"),
     Rule(
-        "a page lies below the end", READING, "newest_allowed = query.end - MICROSECOND", "newest_allowed = query.end"
+        "a page lies below the end",
+        READING,
+        "page.step), query.end - MICROSECOND",
+        "page.step), query.end",
     ),
     Rule("an empty page has no next", READING, "if not page.rows and not page.complete:", "if False:"),
     Rule("a row has a timestamp", READING, "text: object = instants", "text: object = None"),
 ]
 
 TIES = [
-    Rule(
-        "ties are split by their ids",
-        READING,
-        "        if page.complete:\n            fresh",
-        "        if True:\n            fresh",
-    ),
-    Rule(
-        "ties emitted before the split are skipped",
-        READING,
-        'for row in page.rows if row["id"] not in emitted',
-        "for row in page.rows",
-    ),
+    Rule("ties are split by their ids", READING, "if not page.complete and (smaller :=", "if False and (smaller :="),
+    Rule("ties emitted before the split are skipped", READING, "fresh = _fresh(page.rows, emitted)", "fresh = _fresh(page.rows, set())"),
     Rule("all sixteen digits are asked for", READING, '"0123456789abcdef"', '"0123456789abcde"'),
-    Rule("digits are added in front", READING, "digit + suffix)", "suffix + digit)"),
-    Rule("twelve digits tell ids apart", READING, "LONGEST_SUFFIX = 12", "LONGEST_SUFFIX = 11"),
-    Rule("ties are of one microsecond", READING, "end=at + MICROSECOND, suffix", "end=at + 2 * MICROSECOND, suffix"),
-    Rule(
-        "after the ties, what is older is read",
-        READING,
-        "before, edge = instants[-1], set()",
-        "before, edge = start, set()",
-    ),
-    Rule("the filter by id is checked", READING, "if query.suffix and not all(", "if False and not all("),
-    Rule(
-        "ties move the state",
-        READING,
-        "yield Batch([], instants[-1], before, oldest)",
-        "yield Batch([], instants[-1], before)",
-    ),
+    Rule("digits that differ are asked for", READING, "key=lambda place: (len(digits[place]), place)", "key=lambda place: place"),
+    Rule("digits add up", READING, "like = query.like or ANY * length", "like = ANY * length"),
+    Rule("copies that fill pages hide no others", READING, "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]", "[replace(query, like=id)]"),
+    Rule("copies that fill pages are emitted", READING, "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]", "[replace(query, unlike=(*query.unlike, id))]"),
+    Rule("several events of one id that fill pages are refused", READING, "        if len(found) > 1:\n", "        if False:\n"),
+    Rule("ids of one length are split", READING, "if any(len(id) != length for id in ids):", "if False:"),
+    Rule("ties are of one step", READING, "start=oldest, end=before), edge)", "start=oldest - step, end=before), edge)"),
+    Rule("after the ties, what is older is read", READING, "before, edge = oldest, set()", "before, edge = start, set()"),
+    Rule("the filter by id is checked", READING, "if not all(query.fits(", "if False and not all(query.fits("),
+    Rule("ids that are not wanted are refused too", PORT, "if id in self.unlike:", "if False:"),
+    Rule("ties move the state", READING, "yield Batch([], oldest, before, shown)", "yield Batch([], oldest, before)"),
+    Rule("parts begin at whole steps", READING, "stop = self._boundary(start + length)", "stop = start + length"),
 ]
 
 SLOW = [
     Rule(
         "a second is the shortest range",
-        READING,
+        REACH,
         "SHORTEST_RANGE = timedelta(seconds=1)",
         "SHORTEST_RANGE = timedelta(minutes=1)",
     ),
-    Rule("a slow range is halved", READING, "shorter = max(length / 2, ", "shorter = max(length / 4, "),
-    Rule("a reach is not halved twice for one range", READING, "min(self.longest or shorter, shorter)", "shorter"),
+    Rule("a slow range is halved", REACH, "shorter = max(length / 2, ", "shorter = max(length / 4, "),
+    Rule("a reach is not halved twice for one range", REACH, "min(self.longest or shorter, shorter)", "shorter"),
     Rule(
         "what was too slow is remembered",
-        READING,
+        REACH,
         "self.reach.too_slow(end - start)",
         "self.reach = Reach(max((end - start) / 2, SHORTEST_RANGE))",
     ),
-    Rule("a longer range is tried again", READING, "if self.answers >= self.patience:", "if False:"),
+    Rule("a longer range is tried again", REACH, "if self.answers >= self.patience:", "if False:"),
     Rule(
         "only the longest range counts as an answer",
-        READING,
+        REACH,
         "self.longest is None or length < self.longest:",
         "self.longest is None:",
     ),
-    Rule("what failed again is tried less often", READING, "min(2 * self.patience, MOST_PATIENCE)", "self.patience"),
-    Rule("the first halvings cost no patience", READING, "if self.trying and self.longest", "if self.longest"),
+    Rule("what failed again is tried less often", REACH, "min(2 * self.patience, MOST_PATIENCE)", "self.patience"),
+    Rule("the first halvings cost no patience", REACH, "if self.trying and self.longest", "if self.longest"),
     Rule(
         "a longer range that works renews the patience",
-        READING,
+        REACH,
         "self.patience, self.trying = LEAST_PATIENCE, False",
         "self.trying = False",
     ),

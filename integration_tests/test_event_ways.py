@@ -66,13 +66,12 @@ def test_both_ways_give_the_same_ids_and_the_same_values() -> None:
     rows = {row["id"]: row for row in queried.records("events")}
     for row in listed.records("events"):
         other = rows[row["id"]]
-        created_at, person_id = other.pop("created_at"), other.pop("person_id")
+        created_at, person_id = other.pop("created_at"), other.pop("person_id", None)
         assert instant(created_at) == instant(row["timestamp"])
-        assert len(person_id) == 36
         row.pop("elements", None)
         mine, theirs = row.pop("person", None), other.pop("person", None)
         assert other == row
-        assert (theirs is None) == (mine is None)
+        assert (theirs is None) == (mine is None) == (person_id is None)
         if mine and theirs:
             assert theirs["properties"] == mine["properties"]
             assert (theirs["distinct_ids"], theirs["uuid"]) == ([row["distinct_id"]], person_id)
@@ -140,7 +139,7 @@ def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer
             "kind": "EventsQuery",
             "select": [
                 *("uuid", "event", "distinct_id", "properties", "timestamp"),
-                *("elements_chain", "person", "person_id", "created_at"),
+                *("elements_chain", "person", "created_at"),
             ],
             "after": "2025-12-31T23:59:59.999999Z",
             "before": "2026-01-31T00:00:00.000000Z",
@@ -159,7 +158,7 @@ def limits(posthog: PostHog) -> list[int]:
 
 
 def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
-    made = account_with({7: [event(START + place) for place in range(700)]})
+    made = account_with({7: [event(START + place * SECOND) for place in range(700)]})
     output, posthog = read(PostHog(made, query_cap=300), QUERY, num_workers=2, events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
     assert limits(posthog) == [2000, 300, 300]
@@ -167,7 +166,8 @@ def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
 
 def test_after_a_small_first_page_pages_are_as_large_as_the_events_allow() -> None:
     for size, least, most in ((10, 10_000, 20_000), (5000, 1500, 3000)):
-        made = account_with({7: [event(START + place, properties={"filler": "x" * size}) for place in range(12_500)]})
+        fillers = [{"filler": "x" * size}] * 12_500
+        made = account_with({7: [event(START + i * SECOND, properties=one) for i, one in enumerate(fillers)]})
         output, posthog = read(PostHog(made), QUERY, num_workers=2, events_time_step=91)
         assert output.keys("events") == expected_keys(made)["events"]
         first, *others = limits(posthog)

@@ -16,12 +16,13 @@ from airbyte_cdk.sources.streams.http.request_window_split_exception import Requ
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.errors import PostHogError, Where, located
+from source_posthog.errors import Outage, PostHogError, Where, located
 from source_posthog.event_transports import EventList, EventQuery, Transport
 from source_posthog.events.instants import MICROSECOND, instant, iso
-from source_posthog.events.page_size import FIRST_LIMIT
-from source_posthog.events.reading import Batch, Page, Query, TooSlow, UntrueAnswer, read
-from source_posthog.events.windows import Window, first_event, is_long
+from source_posthog.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
+from source_posthog.events.port import Batch, OtherInstants, Page, Query, TooSlow, UntrueAnswer
+from source_posthog.events.reading import read, require_true_instant
+from source_posthog.events.windows import SETTLING, Window, first_event, is_long, last_event
 from source_posthog.insights import InsightsRetriever
 from source_posthog.lanes import Abandoned, Lane, Lanes
 from source_posthog.requester import PostHogRequester
@@ -71,7 +72,8 @@ class EventsSimpleRetriever(SimpleRetriever):
         if self.events_api == "query":
             self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
         else:
-            self._transport = EventList(self.request_params, self.record_selector.extractor, self.sync)
+            page_size = self.config.get("_page_size", USUAL_ROWS_OF_LIST)
+            self._transport = EventList(self.record_selector.extractor, self.sync, page_size)
         self._lanes = Lanes(self._transport.places)
         is_cloud = ".posthog.com" in self.config.get("base_url", "")
         self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None
@@ -168,7 +170,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                 return
             except _FilterRefused as refused:
                 if self._lanes.refuse_filter():
-                    logger.info(
+                    logger.warning(
                         f"Stream {self.name}: this PostHog server cannot tell which events arrived late ({refused}), "
                         "so the events_lookback_hours before the last sync are read again instead."
                     )
@@ -178,6 +180,27 @@ class EventsSimpleRetriever(SimpleRetriever):
 
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         """Ask PostHog; the port of `events.reading`."""
+        page = self._answer(stream_slice, lane, query)
+        if page.rows and not lane.instants_checked:
+            self._require_true_instants(stream_slice, lane, page)
+        return page
+
+    def _require_true_instants(self, stream_slice: StreamSlice, lane: Lane, page: Page) -> None:
+        """Once a project: ask for an event by the instant that it has in `page`.
+
+        Raises OtherInstants where it is at another one, as on servers that show the wall time of the project's zone.
+        Nothing is asked where that zone is UTC, or where the reader sees it for itself at the next page.
+        """
+        with lane.history:
+            if not lane.instants_checked and page.complete and self._zone(stream_slice) != "UTC":
+                project_id = stream_slice["project_id"]
+                require_true_instant(partial(self._answer, stream_slice, lane), project_id, page.rows[0], page.step)
+            lane.instants_checked = True
+
+    def _zone(self, stream_slice: StreamSlice) -> str:
+        return self.sync.projects.zone(stream_slice["project_id"])
+
+    def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         requester = (self.late_requester if query.arrived_from else None) or self.requester
         with lane.requests:
             if lane.is_abandoned:
@@ -188,12 +211,27 @@ class EventsSimpleRetriever(SimpleRetriever):
                 if query.arrived_from and refused.failure_type == FailureType.system_error:
                     raise _FilterRefused(refused.error_message) from refused
                 raise TooSlow(refused.error_message) from refused
-            except AirbyteTracedException:
+            except AirbyteTracedException as error:
+                if query.arrived_from and self._answers_without_filter(error, requester, stream_slice, query):
+                    raise _FilterRefused(error) from error
                 lane.is_abandoned = True  # before the next window of the project asks in vain
                 raise
             if not page.complete and self.count_requester and lane.counts():
                 self._count(self.count_requester, stream_slice)
             return page
+
+    def _answers_without_filter(
+        self, error: AirbyteTracedException, requester: PostHogRequester, stream_slice: StreamSlice, query: Query
+    ) -> bool:
+        """Whether `query` fails for its filter by arrival: events lists of some servers answer 500 to words that they
+        do not know (docs/posthog-server.md)."""
+        if isinstance(error, Outage) or error.failure_type != FailureType.transient_error:
+            return False
+        try:
+            self._transport.one(requester, stream_slice, replace(query, arrived_from=None), oldest=False)
+        except (AirbyteTracedException, UntrueAnswer):
+            return False
+        return True
 
     def _count(self, requester: PostHogRequester, stream_slice: StreamSlice) -> None:
         """Have PostHog count the events that are planned, for those who watch. Where it cannot, the sync goes on."""
@@ -211,7 +249,8 @@ class EventsSimpleRetriever(SimpleRetriever):
             self.stream_slicer.estimate(self.sync.log.totals.count(stream_slice["project_id"], number))
 
     def _skip_empty_history(self, stream_slice: StreamSlice, lane: Lane) -> None:
-        """Once a project: find out where the range that was planned for it has its first event, if it is a long one."""
+        """Once a project: find out where the range that was planned for it has its first and its last event, if it is a
+        long one."""
         planned = self.stream_slicer.planned(project_of(stream_slice))
         if planned is None or self.first_event_requester is None:
             return
@@ -219,15 +258,20 @@ class EventsSimpleRetriever(SimpleRetriever):
             if lane.first_event_asked or lane.is_abandoned:
                 return
             lane.first_event_asked = True
-            if not is_long(*planned, self.stream_slicer.declared.plan(planned[1]).step):
+            step = self.stream_slicer.declared.plan(planned[1]).step
+            if not is_long(*planned, step):
                 return
             one = partial(self._one_event, self.first_event_requester, stream_slice, lane)
+            start, end = planned
             try:
-                first = first_event(*planned, oldest=partial(one, oldest=True), newest=one)
+                last = last_event(start, end, step, newest=one)
+                first = first_event(start, end, oldest=partial(one, oldest=True), newest=one) if start < last else last
             except (AirbyteTracedException, UntrueAnswer, ValueError) as error:  # nothing depends on it
                 logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
                 return
-        self.stream_slicer.cover(project_of(stream_slice), Window(planned[0], first))
+        project = project_of(stream_slice)
+        self.stream_slicer.cover(project, Window(last, max(last, end - SETTLING)))
+        self.stream_slicer.cover(project, Window(start, first))
 
     def _one_event(
         self,
@@ -246,7 +290,14 @@ class EventsSimpleRetriever(SimpleRetriever):
 
     def _located(self, cause: AirbyteTracedException | UntrueAnswer, stream_slice: StreamSlice) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
-        if isinstance(cause, UntrueAnswer):
+        if isinstance(cause, OtherInstants):
+            reason = (
+                f"PostHog shows other instants than it filters by: {cause}. It is known to show the wall time of a "
+                f"project's time zone, here {self._zone(stream_slice) or 'unknown'}, as if it were UTC. Set "
+                f"`events_api` to {'query' if self.events_api == 'list' else 'list'}, or update PostHog."
+            )
+            cause = PostHogError(reason, FailureType.system_error)
+        elif isinstance(cause, UntrueAnswer):
             reason = f"PostHog's answer cannot be used: {cause}. None of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
         span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"

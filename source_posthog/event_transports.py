@@ -1,6 +1,6 @@
 """The two ways to ask PostHog for events: where the questions of `events/` become requests."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -13,8 +13,14 @@ from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
-from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
-from source_posthog.events.reading import Page, Query, UntrueAnswer
+from source_posthog.events.page_size import (
+    FIRST_LIMIT,
+    LEAST_LIMIT,
+    MOST_ROWS_OF_LIST,
+    USUAL_ROWS_OF_LIST,
+    PageSize,
+)
+from source_posthog.events.port import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.places import Places
 from source_posthog.requester import PostHogRequester
@@ -58,27 +64,36 @@ class EventList:
     """GET /events/.
 
     Attributes:
-        request_params: those of a slice, overridden by its last argument.
         extractor: takes the rows out of an answer.
+        page_size: rows of a project's first page.
     """
 
-    request_params: Callable[[None, StreamSlice, Mapping[str, Any]], Mapping[str, Any]]
     extractor: RecordExtractor
     sync: Sync
+    page_size: int = USUAL_ROWS_OF_LIST
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
     places: Places = field(default_factory=lambda: Places(2))
     requests_an_hour: int = 1140
+    _sizes: dict[Any, PageSize] = field(default_factory=dict)
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
-        params = self.request_params(None, stream_slice, event_list.parameters(query))
-        send = requester.send_patiently if query.is_shortest else requester.send_request
-        return event_list.page(query, *self._rows(send(stream_slice=stream_slice, request_params=params)))
+        def send(sending: Sending, limit: int) -> requests.Response:
+            return _sound(sending(stream_slice=stream_slice, request_params=event_list.parameters(query, limit)))
+
+        size = self._sizes.setdefault(query.project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST))
+        response, limit = sent(requester, query, size, send)
+        rows, following = self._rows(response)
+        # Servers since May 2026 give a thousand rows, whatever is asked for, and do not say so.
+        most = len(rows) if following else None
+        size.answered(limit, most, len(rows), len(response.content), response.elapsed.total_seconds())
+        return event_list.page(query, limit, rows, following)
 
     def one(
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, *, oldest: bool
     ) -> datetime | None:
-        params = {**event_list.parameters(query), **({"orderBy": '["timestamp"]'} if oldest else {})}
-        rows, following = self._rows(requester.send_request(stream_slice=stream_slice, request_params=params))
+        params = event_list.parameters(query, 1, oldest_first=oldest)
+        response = _sound(requester.send_request(stream_slice=stream_slice, request_params=params))
+        rows, following = self._rows(response)
         if following and not rows:
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
@@ -88,9 +103,8 @@ class EventList:
     ) -> int | None:
         return None
 
-    def _rows(self, response: requests.Response | None) -> tuple[list[dict[str, Any]], Any]:
+    def _rows(self, response: requests.Response) -> tuple[list[dict[str, Any]], Any]:
         """The rows and the `next` of an answer."""
-        response = _sound(response)
         rows = cast(list[dict[str, Any]], self.extractor.extract_records(response))
         return rows, self.sync.answers.body(response).get("next")
 
@@ -112,30 +126,23 @@ class EventQuery:
         self.places = self.sync.query_places
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
+        def send(sending: Sending, limit: int) -> requests.Response:
+            return _sound(sending(stream_slice=stream_slice, request_body_json=event_query.body(query, limit)))
+
         size = self._sizes.setdefault(query.project_id, PageSize(self.page_size))
-        while True:
-            limit = size.limit
-            is_least = query.is_shortest and limit <= LEAST_LIMIT
-            send = requester.send_patiently if is_least else requester.send_request
-            try:
-                response = send(stream_slice=stream_slice, request_body_json=event_query.body(query, limit))
-            except RequestWindowSplitRequiredException as refused:
-                if refused.failure_type == FailureType.system_error or not size.too_slow(limit):
-                    raise
-                continue
-            response = _sound(response)
-            answer = self.sync.answers.body(response)
-            page = event_query.page(answer, self.sync.answers.decoder(response))
-            seconds = response.elapsed.total_seconds()
-            size.answered(limit, answer.get("limit"), len(page.rows), len(response.content), seconds)
-            return page
+        response, limit = sent(requester, query, size, send)
+        answer = self.sync.answers.body(response)
+        page = event_query.page(answer, limit, self.sync.answers.decoder(response))
+        seconds = response.elapsed.total_seconds()
+        size.answered(limit, answer.get("limit"), len(page.rows), len(response.content), seconds)
+        return page
 
     def one(
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, *, oldest: bool
     ) -> datetime | None:
         body = event_query.body(query, 1, oldest_first=oldest)
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
-        rows = event_query.page(self.sync.answers.body(response), self.sync.answers.decoder(response)).rows
+        rows = event_query.page(self.sync.answers.body(response), 1, self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
     def count(
@@ -144,6 +151,23 @@ class EventQuery:
         body = event_query.count_body(query, arrived_before)
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
         return event_query.counted(self.sync.answers.body(response))
+
+
+Sending = Callable[..., requests.Response | None]
+
+
+def sent(
+    requester: PostHogRequester, query: Query, size: PageSize, send: Callable[[Sending, int], requests.Response]
+) -> tuple[requests.Response, int]:
+    """The answer to `query`, and for how many rows it was asked: for fewer of them before it is for less time."""
+    while True:
+        limit = size.limit
+        is_least = query.is_shortest and limit <= LEAST_LIMIT
+        try:
+            return send(requester.send_patiently if is_least else requester.send_request, limit), limit
+        except RequestWindowSplitRequiredException as refused:
+            if refused.failure_type == FailureType.system_error or not size.too_slow(limit):
+                raise
 
 
 def _sound(response: requests.Response | None) -> requests.Response:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from source_posthog.events.reading import Reach
+from source_posthog.events.reach import Reach
 from source_posthog.events.windows import Window
 from source_posthog.places import Places
 
@@ -26,7 +26,8 @@ class Lane:
         late_reach: the same, where it looks at when events arrived.
         is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
             its state waits for that window, so the next sync would read all later ones again.
-        first_event_asked: whether its empty history was looked for; hold `history` to look at it.
+        first_event_asked: whether its empty history was looked for; hold `history` to look at this and the next.
+        instants_checked: whether its events are known to be at the instants that they show.
     """
 
     def __init__(self, requests: threading.BoundedSemaphore) -> None:
@@ -36,6 +37,7 @@ class Lane:
         self.is_abandoned = False
         self.history = threading.Lock()
         self.first_event_asked = False
+        self.instants_checked = False
         self._is_counted = False
         self._reading: list[Window] = []
         self._progress = threading.Condition()

@@ -20,6 +20,11 @@ class ProjectList:
         self._lock = threading.Lock()
         self._rows: list[Row] | None = None
 
+    def zone(self, project: Any) -> str:
+        """The time zone of `project`; "" where it is not known."""
+        with self._lock:
+            return next((str(row.get("timezone") or "") for row in self._rows or [] if row["id"] == project), "")
+
     def rows(self, ask: Callable[[], Iterable[Row]]) -> list[Row]:
         """The projects; `ask` reads them from PostHog, where nobody has done so yet.
 

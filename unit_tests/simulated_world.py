@@ -9,7 +9,7 @@ from typing import Any
 
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
-from source_posthog.events.reading import Page, Query, TooSlow
+from source_posthog.events.port import Page, Query, TooSlow
 from unit_tests.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text, us
 
 # Two transports: the embedded server's events list, and one of tiny pages, whose proof is always right.
@@ -104,7 +104,7 @@ class World:
             return EventsList(events, self.cap, rng).ask(query)
         if query.arrived_from:
             seen = [one for one in seen if one.arrived >= query.arrived_from]
-        seen = [one for one in seen if one.id.endswith(query.suffix)]
+        seen = [one for one in seen if query.fits(one.id)]
         rng.shuffle(seen)
         seen.sort(key=lambda one: one.at, reverse=True)
         rows = [{"id": one.id, "timestamp": text(one.at)} for one in seen[: self.cap]]

@@ -29,7 +29,9 @@ from typing import Any
 
 from source_posthog.events.instants import instant, iso
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.reading import Query, Reach, TooSlow, UntrueAnswer, read
+from source_posthog.events.port import Query, TooSlow, UntrueAnswer
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 from source_posthog.events.windows import SETTLING, Plan, Window, first_event, in_turns, lay_out
 from unit_tests.events.support import DAY, HOUR, SECOND, START, US
 from unit_tests.simulated_world import Happening, Killed, Unreachable, World, make_world, old_state

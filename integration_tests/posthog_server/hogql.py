@@ -10,9 +10,11 @@ from .values import microseconds
 
 FAR = 2**63  # beyond any instant, in microseconds
 
-_INSTANT = r"toDateTime64\(\s*'(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?)'\s*,\s*6\s*,\s*'UTC'\s*\)"
-_ID_LIKE = re.compile(r"toString\(\s*uuid\s*\)\s+(?i:like)\s+'%([^'%_\\]+)'")
+_AT = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?)"
+_INSTANT = rf"toDateTime(?:64(?=[^Z]*,\s*6)|(?=[^)]*Z'\)))\(\s*'{_AT}Z?'\s*(?:,\s*6\s*,\s*'UTC'\s*)?\)"
+_ID_LIKE = re.compile(r"toString\(\s*uuid\s*\)\s+(?i:like)\s+'([^'\\]+)'")
 _ID_ENDS_WITH = re.compile(r"endsWith\(\s*toString\(\s*uuid\s*\)\s*,\s*'([^'\\]+)'\s*\)")
+_ID_IS_NOT = re.compile(r"toString\(\s*uuid\s*\)\s*!=\s*'([^'\\]+)'")
 _CREATED_AT = re.compile(rf"created_at\s*(>=|>|<=|<)\s*{_INSTANT}")
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _COUNT = re.compile(
@@ -23,23 +25,32 @@ _COUNT = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """What must hold for an event: the ends of its id, and created_start <= created_at < created_end (microseconds)."""
+    """What must hold for an event: patterns of LIKE that its id fits, ids that it does not have, and
+    created_start <= created_at < created_end (microseconds)."""
 
-    suffixes: tuple[str, ...] = ()
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
     created_start: int = -FAR
     created_end: int = FAR
 
     def holds(self, event: Event) -> bool:
-        return self.created_start <= event.created_at < self.created_end and all(
-            event.id.endswith(suffix) for suffix in self.suffixes
+        return (
+            self.created_start <= event.created_at < self.created_end
+            and event.id not in self.unlike
+            and all(_fits(event.id, pattern) for pattern in self.like)
         )
 
     def __and__(self, other: "Where") -> "Where":
         return Where(
-            suffixes=self.suffixes + other.suffixes,
+            like=self.like + other.like,
+            unlike=self.unlike + other.unlike,
             created_start=max(self.created_start, other.created_start),
             created_end=min(self.created_end, other.created_end),
         )
+
+
+def _fits(id: str, pattern: str) -> bool:
+    return bool(re.fullmatch(re.escape(pattern).replace("%", ".*").replace("_", "."), id))
 
 
 def where(expressions: Iterable[str], *, knows_created_at: bool = True) -> Where:
@@ -52,8 +63,12 @@ def where(expressions: Iterable[str], *, knows_created_at: bool = True) -> Where
 
 
 def _term(text: str, knows_created_at: bool) -> Where:
-    if match := _ID_LIKE.fullmatch(text) or _ID_ENDS_WITH.fullmatch(text):
-        return Where(suffixes=(match[1],))
+    if match := _ID_LIKE.fullmatch(text):
+        return Where(like=(match[1],))
+    if match := _ID_ENDS_WITH.fullmatch(text):
+        return Where(like=(f"%{match[1]}",))
+    if match := _ID_IS_NOT.fullmatch(text):
+        return Where(unlike=(match[1],))
     match = _CREATED_AT.fullmatch(text)
     if match and not knows_created_at:
         raise invalid("Unable to resolve field: created_at")

@@ -5,11 +5,11 @@ What is relied on here is in docs/posthog-server.md, "The events list".
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from source_posthog.events.instants import MICROSECOND, instant, iso
-from source_posthog.events.reading import Page, Query, Row
+from source_posthog.events.port import Page, Query, Row
 
 # The server looks at the last of these spans below `before` first, and believes the first that holds half a page.
 SPANS = (
@@ -21,45 +21,50 @@ SPANS = (
     timedelta(days=1),
 )
 
-# No server gives fewer than 100 rows a page, so a page of fewer than 50 holds less than half of what it may.
-HALF_OF_THE_SMALLEST_PAGE = 50
+SMALLEST_PAGE = 100  # rows; no server gives fewer where more are asked for
 
 
-def parameters(query: Query) -> dict[str, str]:
+def parameters(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, str]:
     """What to ask the list for. Its bounds are both exclusive, at microseconds."""
-    asked = {"after": iso(query.start - MICROSECOND), "before": iso(query.end)}
-    filters = []
-    if query.suffix:
-        filters.append(ends_in(query))
-    if query.arrived_from:
-        filters.append(arrived_since(query))
-    if filters:
+    asked = {"after": iso(query.start - MICROSECOND), "before": iso(query.end), "limit": str(limit)}
+    if oldest_first:
+        asked["orderBy"] = '["timestamp"]'
+    if filters := conditions(query):
         asked["properties"] = json.dumps([{"type": "hogql", "key": key} for key in filters])
     return asked
 
 
-def ends_in(query: Query) -> str:
-    """The HogQL expression that holds for events whose id ends in `query.suffix`."""
-    return f"toString(uuid) like '%{query.suffix}'"
+def conditions(query: Query) -> list[str]:
+    """HogQL expressions that together hold for the events of `query` in its range, in words that every server knows.
+
+    None of them reads a column of persons, by which a server may leave out the events that have none.
+    """
+    found = []
+    if query.like:
+        found.append(f"toString(uuid) like '{query.like}'")
+    found += [f"toString(uuid) != '{id}'" for id in query.unlike]
+    if query.arrived_from:
+        found.append(f"created_at >= {hogql(query.arrived_from)}")
+    return found
 
 
-def arrived_since(query: Query) -> str:
-    """The HogQL expression that holds for events ingested at `query.arrived_from` or later."""
-    assert query.arrived_from is not None
-    return f"created_at >= toDateTime64('{iso(query.arrived_from).removesuffix('Z')}', 6, 'UTC')"
+def hogql(at: datetime) -> str:
+    """`at` in HogQL, at microseconds. A string without Z would be read in the time zone of the project."""
+    return f"toDateTime('{iso(at)}')"
 
 
-def page(query: Query, rows: list[Row], following: Any) -> Page:
-    """The answer of `rows` and `following`, the list's `next`, to `query`."""
-    return Page(rows, complete=not following and _is_whole(query, rows))
+def page(query: Query, limit: int, rows: list[Row], following: Any) -> Page:
+    """The answer of `rows` and `following`, the list's `next`, to `query` with this `limit`."""
+    return Page(rows, complete=not following and _is_whole(query, limit, rows))
 
 
-def _is_whole(query: Query, rows: Sequence[Row]) -> bool:
+def _is_whole(query: Query, limit: int, rows: Sequence[Row]) -> bool:
     """Whether `next: null` is true: the server cannot have looked at one of its spans only.
 
-    An answer from a span holds at least half a page, all of it within the span.
+    An answer from a span holds at least half a page, all of it within the span. How many rows a page holds at most,
+    the server does not say.
     """
-    if len(rows) < HALF_OF_THE_SMALLEST_PAGE:
+    if 2 * len(rows) < min(limit, SMALLEST_PAGE):
         return True
     asked = query.end - query.start + MICROSECOND  # as the server counts it, between its exclusive bounds
     shorter = [span for span in SPANS if span < asked]

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from source_posthog.events.event_list import arrived_since
-from source_posthog.events.instants import MICROSECOND, instant, iso
-from source_posthog.events.reading import Page, Query, Row, UntrueAnswer
+from source_posthog.events.event_list import conditions, hogql
+from source_posthog.events.instants import MICROSECOND, MILLISECOND, instant, iso
+from source_posthog.events.port import Page, Query, Row, UntrueAnswer
 
-# Never `*`: it adds a property of its own, and costs two queries more.
-COLUMNS = (
-    *("uuid", "event", "distinct_id", "properties", "timestamp"),
-    *("elements_chain", "person", "person_id", "created_at"),
-)
+# What is selected. Nothing in it may join the persons: where "persons on events" is off, as on self-hosted servers, the
+# join leaves out every event without a person, so neither `person_id` nor `person.*` is asked for. `person` is no
+# column of the query: PostHog looks it up afterwards, by distinct_id. Never `*`: it adds a property of its own, and
+# costs two queries more.
+COLUMNS = ("uuid", "event", "distinct_id", "properties", "timestamp", "elements_chain", "person", "created_at")
 PERSON_PROPERTIES = ("email", "name", "username")  # the only ones that the events list shows
 
 # JSON as Python, exactly; raises ValueError for what is none.
@@ -24,11 +24,6 @@ Decode = Callable[[str], Any]
 
 def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, Any]:
     """What to post. Both bounds are exclusive, at microseconds; without `after` it would be the last day only."""
-    conditions = []
-    if query.suffix:
-        conditions.append(ends_in(query))
-    if query.arrived_from:
-        conditions.append(arrived_since(query))
     asked: dict[str, Any] = {
         "kind": "EventsQuery",
         "select": list(COLUMNS),
@@ -38,18 +33,14 @@ def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, A
         "limit": limit,
         "modifiers": {"convertToProjectTimezone": False},
     }
-    if conditions:
-        asked["where"] = conditions
+    if where := conditions(query):
+        asked["where"] = where
     return {"query": asked, "refresh": "force_blocking"}  # else the answer may be an old one
 
 
 def count_body(query: Query, arrived_before: datetime) -> dict[str, Any]:
-    """What to post for the number of events of `query` that PostHog ingested before `arrived_before`.
-
-    A bare instant in SQL is read in the project's time zone.
-    """
-    bounds = (query.start, query.end, arrived_before)
-    start, end, arrived = (f"toDateTime64('{iso(at)[:-1]}', 6, 'UTC')" for at in bounds)
+    """What to post for the number of events of `query` that PostHog ingested before `arrived_before`."""
+    start, end, arrived = map(hogql, (query.start, query.end, arrived_before))
     asked = {
         "kind": "HogQLQuery",
         "query": "SELECT count() FROM events "
@@ -66,13 +57,11 @@ def counted(answer: Mapping[str, Any]) -> int:
     raise UntrueAnswer("it has no number of events")
 
 
-def ends_in(query: Query) -> str:
-    """The HogQL expression that holds for events whose id ends in `query.suffix`."""
-    return f"endsWith(toString(uuid), '{query.suffix}')"
-
-
-def page(answer: Mapping[str, Any], decode: Decode) -> Page:
+def page(answer: Mapping[str, Any], limit: int, decode: Decode) -> Page:
     """The page in `answer`, a decoded body, whose rows are replaced: held twice, they would be most of the memory.
+
+    A page with as many rows as it may have is not complete, whatever `hasMore` says: at its most rows the server always
+    says that there is no more. Instants have milliseconds on servers until the middle of 2024, so all are taken to.
 
     Raises UntrueAnswer where it is not what was asked for.
     """
@@ -83,12 +72,14 @@ def page(answer: Mapping[str, Any], decode: Decode) -> Page:
         raise UntrueAnswer("it does not say whether there is more (`hasMore`)")
     for place, row in enumerate(results):
         results[place] = _record(row, decode)
-    return Page(results, complete=not more)
+    echoed = answer.get("limit")
+    in_force = min(limit, echoed) if isinstance(echoed, int) and echoed > 0 else limit
+    return Page(results, complete=not more and len(results) < in_force, step=MILLISECOND)
 
 
 def _record(row: Any, decode: Decode) -> Row:
     try:
-        id, event, distinct_id, properties, timestamp, elements_chain, person, person_id, created_at = row
+        id, event, distinct_id, properties, timestamp, elements_chain, person, created_at = row
     except (TypeError, ValueError):
         raise UntrueAnswer("a row is not what was selected") from None
     if id is None:
@@ -99,9 +90,9 @@ def _record(row: Any, decode: Decode) -> Row:
         "properties": _properties(id, properties, decode),
         "event": event,
         "timestamp": _utc(id, timestamp),
-        "person": _person(id, person, distinct_id),
+        "person": (person := _person(id, person, distinct_id)),
         "elements_chain": elements_chain,
-        "person_id": person_id,
+        "person_id": person["uuid"] if person else None,
         "created_at": created_at,
     }
 

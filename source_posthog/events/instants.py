@@ -8,6 +8,7 @@ import pendulum
 EARLIEST = datetime(1900, 1, 1, tzinfo=timezone.utc)
 
 MICROSECOND = timedelta(microseconds=1)  # PostHog's precision
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def instant(text: object) -> datetime:
@@ -33,3 +34,8 @@ def instant(text: object) -> datetime:
 def iso(at: datetime) -> str:
     """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
     return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def rounded_down(at: datetime, step: timedelta) -> datetime:
+    """The latest multiple of `step`, which divides a second, that is not after `at`."""
+    return at - timedelta(microseconds=at.microsecond % (step // MICROSECOND))

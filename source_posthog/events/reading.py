@@ -5,26 +5,35 @@
         ledger.cover(7, batch)
 
 Newest first, page by page: each question goes up to and including the oldest timestamp seen so far, since more events
-can share it than fitted the page; what was already emitted at that timestamp is skipped. A page of a single timestamp
-that is not complete holds more ties than fit: that microsecond is read alone, split by the last digits of the ids.
+can share it than fitted the page; what was already emitted at that timestamp is skipped, and has to come again: where
+it does not, the server filters by other instants than it shows. A page of a single timestamp that is not complete holds
+more ties than fit: that instant is read alone, split by the digits of the ids.
+
+An instant may be shown more coarsely than it is stored (`Page.step`), so "timestamp" above means its whole step.
 
 A dense range is read in parts, the oldest part first (each newest first as ever), so that the state can follow.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from source_posthog.events.instants import MICROSECOND, instant
-
-Row = dict[str, Any]
-
-# A range that is too slow is halved down to this; below it, slowness is a fault like any other.
-SHORTEST_RANGE = timedelta(seconds=1)
-
-# So many answers have to come before a longer range is tried again.
-LEAST_PATIENCE, MOST_PATIENCE = 8, 1024
+from source_posthog.events.instants import MICROSECOND, instant, rounded_down
+from source_posthog.events.port import (
+    ANY,
+    Ask,
+    Batch,
+    Identity,
+    OtherInstants,
+    Page,
+    Query,
+    Row,
+    TooSlow,
+    UntrueAnswer,
+    identity,
+)
+from source_posthog.events.reach import SHORTEST_RANGE, Reach
 
 # So many pages of a project's oldest window may be emitted before the state covers them, and no more than so many rows:
 # pages of the events list are small, those of a query may be fifty times as large.
@@ -35,106 +44,10 @@ PAGES_TO_JUDGE, ROWS_TO_JUDGE = 3, 10_000
 STRETCH = 8
 SPILL = 0.1  # of a page
 
-# Ties are told apart by the last hex digits of their ids; the last group of a UUID has 12.
-LONGEST_SUFFIX = 12
 HEX_DIGITS = "0123456789abcdef"
 
-
-@dataclass(frozen=True)
-class Query:
-    """A question: the events of `project_id` in [start, end).
-
-    Attributes:
-        suffix: only those whose id ends in these hex digits.
-        arrived_from: only those that PostHog ingested at this instant or later.
-    """
-
-    project_id: Any
-    start: datetime
-    end: datetime
-    suffix: str = ""
-    arrived_from: datetime | None = None
-
-    @property
-    def is_shortest(self) -> bool:
-        """Whether the range is not halved any more where the server is too slow for it."""
-        return self.end - self.start <= SHORTEST_RANGE
-
-
-@dataclass
-class Page:
-    """An answer.
-
-    Attributes:
-        rows: newest first, each with `id` and `timestamp`.
-        complete: the transport's proof that the query holds nothing but these rows.
-    """
-
-    rows: list[Row]
-    complete: bool
-
-
-Ask = Callable[[Query], Page]
-
-
-class TooSlow(Exception):
-    """Raised by `ask`: the server could not answer for so long a range in time."""
-
-
-class UntrueAnswer(Exception):
-    """An answer that would lose events if it were believed. Its string says what is wrong with it."""
-
-
-@dataclass
-class Batch:
-    """Rows to emit now, newest first; once that is done, all events of [start, end) are emitted.
-
-    Attributes:
-        newest: the timestamp of the newest event of [start, end), as the server wrote it; None if there is none.
-    """
-
-    rows: list[Row]
-    start: datetime
-    end: datetime
-    newest: str | None = None
-
-
-@dataclass
-class Reach:
-    """The longest range that the server can answer for one project in time, as far as is known; for one sync.
-
-    It is halved where the server is too slow and tried twice as long now and then, since the spell may have passed.
-    Windows of the project that are read at the same time share it.
-
-    Attributes:
-        answers: so many of the longest range came since it was set.
-        patience: so many have to come before a longer one is tried; twice as many after each that was too slow.
-        trying: the longest range is such a try, and not answered yet.
-    """
-
-    longest: timedelta | None = None
-    answers: int = 0
-    patience: int = LEAST_PATIENCE
-    trying: bool = False
-
-    def start_of(self, start: datetime, end: datetime) -> datetime:
-        """Where the next question begins, of those that are to be asked for [start, end)."""
-        return start if self.longest is None else max(start, end - self.longest)
-
-    def answered(self, length: timedelta) -> None:
-        if self.longest is None or length < self.longest:
-            return
-        if self.trying:
-            self.patience, self.trying = LEAST_PATIENCE, False
-        self.answers += 1
-        if self.answers >= self.patience:
-            self.longest, self.answers, self.trying = 2 * length, 0, True
-
-    def too_slow(self, length: timedelta) -> None:
-        if self.trying and self.longest is not None and length >= self.longest:
-            self.patience = min(2 * self.patience, MOST_PATIENCE)
-        shorter = max(length / 2, SHORTEST_RANGE)
-        self.longest, self.answers, self.trying = min(self.longest or shorter, shorter), 0, False
+# An event that does not come again is looked for as far around its timestamp as time zones reach.
+ZONES = timedelta(days=1)
 
 
 def read(query: Query, ask: Ask, reach: Reach, *, in_parts: bool = True) -> Iterator[Batch]:
@@ -155,11 +68,12 @@ class _Reader:
     reach: Reach
     in_parts: bool
     page_rows: int = field(default=0)  # the most rows of a page that was not complete: what the server gives at most
+    step: timedelta = MICROSECOND  # of the last page
 
     def read(
-        self, start: datetime, end: datetime, edge: set[str], in_hand: float, *, sparse: bool = False
+        self, start: datetime, end: datetime, edge: Set[Identity], in_hand: float, *, sparse: bool = False
     ) -> Generator[Batch, None, int]:
-        """Read [start, end) without the ids of `edge`, which were emitted at its last microsecond; return its rows.
+        """Read [start, end) without the events of `edge`, which were emitted at its last step; return its rows.
 
         `in_hand`: pages emitted above `end` that no state covers yet. `sparse`: there was next to nothing just below
         `start`.
@@ -171,12 +85,15 @@ class _Reader:
             if page is None:
                 continue
             instants = _instants(replace(self.query, start=lowest, end=before), page)
-            fresh = list({row["id"]: row for row in page.rows if row["id"] not in edge}.values())
+            fresh = _fresh(page.rows, edge)
+            self._require_again(edge, page, instants, before)
             rows += len(fresh)
-            reached = lowest if page.complete else instants[-1] + MICROSECOND
+            self.step = step = page.step
+            oldest = rounded_down(instants[-1], step) if instants else before
+            reached = lowest if page.complete else min(before, oldest + step)
             newest = page.rows[0]["timestamp"] if instants and instants[0] >= reached else None
-            tied = {row["id"] for row, at in zip(page.rows, instants, strict=True) if at == instants[-1]}
-            oldest = page.rows[-1]["timestamp"] if instants else None
+            tied = {identity(row) for row, at in zip(page.rows, instants, strict=True) if at < oldest + step}
+            shown = page.rows[-1]["timestamp"] if instants else None
             is_complete = page.complete
             del page  # pages are most of the memory: whoever emits the batch lets go of it row by row
             yield Batch(fresh, reached, before, newest)
@@ -188,10 +105,11 @@ class _Reader:
             edge = tied if before > reached else edge | tied
             before = reached
             self.page_rows = max(self.page_rows, len(instants))
-            if instants[0] == instants[-1]:
-                rows += yield from self._ties(instants[-1], edge)
-                yield Batch([], instants[-1], before, oldest)
-                before, edge = instants[-1], set()
+            if instants[0] < oldest + step:
+                oldest = max(oldest, lowest)
+                rows += yield from self._ties(replace(self.query, start=oldest, end=before), edge)
+                yield Batch([], oldest, before, shown)
+                before, edge = oldest, set()
             pages = rows / self.page_rows
             if self.in_parts and self._is_dense(pages, (before - start) / max(length, MICROSECOND), in_hand):
                 each = max((end - before) / pages, MICROSECOND)
@@ -211,25 +129,40 @@ class _Reader:
         self.reach.answered(end - start)
         return page
 
-    def _ties(self, at: datetime, emitted: set[str], suffix: str = "") -> Generator[Batch, None, int]:
-        """Read the events of one microsecond that are not in `emitted`; return their number.
+    def _require_again(self, edge: Set[Identity], page: Page, instants: list[datetime], end: datetime) -> None:
+        """Raise OtherInstants unless `edge`, emitted at the last step before `end`, comes again in `page`."""
+        last_step = rounded_down(end - MICROSECOND, page.step)
+        if edge and (page.complete or instants[-1] < last_step):
+            rows = (row for row, at in zip(page.rows, instants, strict=True) if at >= last_step)
+            self._require_gone(edge - {identity(row) for row in rows}, last_step)
 
-        They are split by the last digits of their ids until each share fits a page.
+    def _require_gone(self, missing: Set[Identity], at: datetime) -> None:
+        """Raise OtherInstants if one of `missing`, events that were shown as being at `at`, is at another instant."""
+        for id, *_ in sorted(missing, key=str)[:1]:
+            require_gone(self.ask, self.query, id, at)
+
+    def _ties(self, query: Query, edge: Set[Identity]) -> Generator[Batch, None, int]:
+        """Read `query`, the events of one step, without those of `edge`; return their number.
+
+        They are split by the digits of their ids until each share fits a page.
         """
-        query = replace(self.query, start=at, end=at + MICROSECOND, suffix=suffix)
-        page = self.ask(query)
-        _instants(query, page)
+        emitted, again = set(edge), set[Identity]()
         rows = 0
-        if page.complete:
-            fresh = {row["id"]: row for row in page.rows if row["id"] not in emitted}
-            emitted |= fresh.keys()
-            rows = len(fresh)
-            yield Batch(list(fresh.values()), at, at)
-        elif len(suffix) == LONGEST_SUFFIX:
-            raise UntrueAnswer(f"events at {at.isoformat()} cannot be distinguished by their ids")
-        else:
-            for digit in HEX_DIGITS:
-                rows += yield from self._ties(at, emitted, digit + suffix)
+        shares = [query]
+        while shares:
+            share = shares.pop()
+            page = self.ask(share)
+            _instants(share, page)
+            found = {identity(row) for row in page.rows}
+            again |= found
+            if not page.complete and (smaller := _shares(share, found)):
+                shares += smaller
+                continue
+            fresh = _fresh(page.rows, emitted)
+            emitted |= found
+            rows += len(fresh)
+            yield Batch(fresh, query.start, query.start)
+        self._require_gone(edge - again, query.start)
         return rows
 
     @property
@@ -242,8 +175,12 @@ class _Reader:
         enough = min(1 if in_hand else PAGES_TO_JUDGE, ROWS_TO_JUDGE / self.page_rows)
         return pages >= enough and pages + pages_left > most and (pages_left > 1 or pages > most)
 
+    def _boundary(self, at: datetime) -> datetime:
+        """`at`, or a bit later: what is shown as of one timestamp is read as one."""
+        return rounded_down(at + self.step - MICROSECOND, self.step)
+
     def _parts(
-        self, start: datetime, end: datetime, edge: set[str], each: timedelta, in_hand: float, *, sparse: bool
+        self, start: datetime, end: datetime, edge: Set[Identity], each: timedelta, in_hand: float, *, sparse: bool
     ) -> Generator[Batch, None, int]:
         """Read [start, end) in parts, the oldest first. `each`: the range of one page, judged by those read so far.
 
@@ -254,7 +191,7 @@ class _Reader:
         pages = max(1.0, self.pages_in_hand - in_hand - 2) - SPILL
         while start < end:
             length = max(each * pages, (end - start) / 2 if sparse else MICROSECOND)
-            stop = start + length if end - start > 1.25 * length else end
+            stop = self._boundary(start + length) if end - start > 1.25 * length else end
             part = yield from self.read(start, stop, edge if stop == end else set(), in_hand, sparse=sparse)
             sparse = part < self.page_rows
             if not sparse:
@@ -269,7 +206,7 @@ def _instants(query: Query, page: Page) -> list[datetime]:
     """The instants of the rows. Raises UntrueAnswer where reading on by them would lose events."""
     if not page.rows and not page.complete:
         raise UntrueAnswer("an empty page says that there is more")
-    newest_allowed = query.end - MICROSECOND
+    oldest_allowed, newest_allowed = rounded_down(query.start, page.step), query.end - MICROSECOND
     instants: list[datetime] = []
     text: object = instants  # equal to no timestamp, not even to a missing one
     at = newest_allowed
@@ -282,10 +219,67 @@ def _instants(query: Query, page: Page) -> list[datetime]:
                 raise UntrueAnswer(
                     f"event {row['id']} has {text!r} as its timestamp, which is not a valid one"
                 ) from None
-            if not query.start <= at <= newest_allowed:
+            if not oldest_allowed <= at <= newest_allowed:
                 raise UntrueAnswer(f"event {row['id']} at {text} is outside the requested range, or out of order")
             newest_allowed = at
         instants.append(at)
-    if query.suffix and not all(str(row["id"]).endswith(query.suffix) for row in page.rows):
+    if not all(query.fits(row["id"]) for row in page.rows):
         raise UntrueAnswer("the filter by id was ignored")
     return instants
+
+
+def _fresh(rows: Iterable[Row], emitted: Set[Identity]) -> list[Row]:
+    """`rows` that are not `emitted`, each event once. Raises UntrueAnswer for a row that cannot be told from others."""
+    fresh: dict[Identity, Row] = {}
+    try:
+        for row in rows:
+            fresh.setdefault(identity(row), row)
+    except TypeError:
+        raise UntrueAnswer("the id, the name or the distinct_id of an event is not a string") from None
+    return [row for one, row in fresh.items() if one not in emitted]
+
+
+def _shares(query: Query, found: Set[Identity]) -> list[Query]:
+    """`query`, whose events do not fit a page, in smaller questions; `found` are those of its first page.
+
+    None where all of them are copies of one event, so that nothing is left of it to read. Raises UntrueAnswer where
+    they cannot be told apart.
+    """
+    ids = {str(id) for id, *_ in found}
+    length = len(min(ids))
+    if any(len(id) != length for id in ids):
+        raise UntrueAnswer(f"events at {query.start.isoformat()} have ids of different lengths")
+    if len(ids) == 1 and query.like in ids:
+        if len(found) > 1:
+            raise UntrueAnswer(f"events at {query.start.isoformat()} cannot be distinguished by their ids")
+        return []
+    if len(ids) == 1:
+        (id,) = ids
+        return [replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]
+    digits = [{id[place] for id in ids} for place in range(length)]
+    place = max(range(length), key=lambda place: (len(digits[place]), place))
+    like = query.like or ANY * length
+    return [replace(query, like=like[:place] + digit + like[place + 1 :]) for digit in reversed(HEX_DIGITS)]
+
+
+def require_true_instant(ask: Ask, project_id: Any, row: Row, step: timedelta) -> None:
+    """Raise OtherInstants unless the event of `row` is found at the instant that it shows, or nowhere around it."""
+    at = rounded_down(instant(row["timestamp"]), step)
+    query = Query(project_id, at, at + step)
+    page = ask(query)
+    if page.complete and all(one["id"] != row["id"] for one in page.rows):
+        require_gone(ask, query, row["id"], at)
+
+
+def require_gone(ask: Ask, query: Query, id: str, at: datetime) -> None:
+    """Raise OtherInstants if event `id`, which was shown as being at `at` and is not found there, exists all the same.
+
+    Otherwise it was deleted meanwhile. `query`: of the project.
+    """
+    around = replace(query, start=at - ZONES, end=at + ZONES, like=str(id), unlike=())
+    try:
+        exists = bool(ask(around).rows)
+    except TooSlow:
+        exists = True  # as far as is known
+    if exists:
+        raise OtherInstants(f"event {id}, shown as being at {at.isoformat()}, is not found at that instant")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import TypeVar
 
-from source_posthog.events.instants import EARLIEST, instant
+from source_posthog.events.instants import EARLIEST, MILLISECOND, instant
 from source_posthog.events.ledger import Ledger
 
 T = TypeVar("T")
@@ -144,6 +144,26 @@ def is_long(start: datetime, end: datetime, step: timedelta) -> bool:
     """Whether asking for the first event of [start, end) takes fewer requests than reading it may."""
     end -= SETTLING
     return (end - start) / step >= 3 * (1 + (end - start) / LONGEST_QUESTION)
+
+
+def last_event(
+    start: datetime, end: datetime, step: timedelta, newest: Callable[[datetime, datetime], datetime | None]
+) -> datetime:
+    """The instant from which on [start, end) holds nothing but what its last day (`SETTLING`) may hold.
+
+    `newest` as in `first_event`. The last days are asked for first: there it costs the server little to find one.
+    What is left after the event that was found is asked for only if that saves windows of `step`.
+    """
+    stop, length = end - SETTLING, SETTLING
+    while start < stop:
+        begin = max(start, stop - length)
+        last = newest(begin, stop)
+        if last is not None:
+            after = last + MILLISECOND  # it may be shown more coarsely than it is stored
+            is_worth_it = begin < after < stop - 2 * step
+            return after if is_worth_it and newest(after, stop) is None else stop
+        stop, length = begin, LONGEST_QUESTION
+    return start
 
 
 def first_event(

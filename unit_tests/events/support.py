@@ -11,7 +11,10 @@ from integration_tests.posthog_server import Event, EventTable, Project, isoform
 from integration_tests.posthog_server import event_list as server
 from integration_tests.posthog_server import event_query as query_server
 from source_posthog.events import event_list, event_query
-from source_posthog.events.reading import Batch, Page, Query, Reach, Row, TooSlow, read
+from source_posthog.events.instants import instant
+from source_posthog.events.port import Batch, Page, Query, Row, TooSlow
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -60,6 +63,7 @@ class EventsList:
         spell: the first so many answers are all too slow, but for those of this length or shorter.
         doubles: the share of the pages that have a row twice.
         cached_spans: a span other than the shortest that holds half a page may be looked at first.
+        shown_late: so much later than they are instants are shown: a wall time, labelled as UTC.
         requests: how many were asked so far, with those that were too slow.
     """
 
@@ -70,6 +74,7 @@ class EventsList:
     spell: tuple[int, timedelta] = (0, DAY)
     doubles: float = 0.0
     cached_spans: bool = False
+    shown_late: timedelta = timedelta(0)
     requests: int = 0
 
     def __post_init__(self) -> None:
@@ -91,31 +96,48 @@ class EventsList:
 
     def _page(self, query: Query) -> tuple[list[Any], Callable[[], Page]]:
         """The rows as the server gives them, and what is made of them."""
-        events, more = self._events(event_list.parameters(query), us(query.start), us(query.end))
-        rows: list[Row] = [{"id": one.id, "timestamp": isoformat(one.at)} for one in events]
-        return rows, lambda: event_list.page(query, rows, "https://posthog/?before=..." if more else None)
+        events, more = self._events(event_list.parameters(query, LIMIT), us(query.start), us(query.end))
+        rows: list[Row] = [
+            {"id": one.id, "event": one.event, "distinct_id": one.distinct_id, "timestamp": self._shown(one.at)}
+            for one in events
+        ]
+        return rows, lambda: event_list.page(query, LIMIT, rows, "https://posthog/?before=..." if more else None)
+
+    def _shown(self, at: int) -> str:
+        return isoformat(at + self.shown_late // US)
 
     def _events(self, parameters: dict[str, str], start: int, end: int) -> tuple[list[Event], bool]:
         """The page, and whether the server believes that there is more: all that is used of the embedded server."""
         spans = [span for span in server.PROBES if span < end - start + 1] if self.cached_spans else []
         if spans and self.rng.random() < 0.3:
             short = {**parameters, "after": isoformat(end - self.rng.choice(spans))}
-            asked = server.parse({**short, "limit": str(LIMIT)}, LATER, self.cap)
+            asked = server.parse(short, LATER, self.cap)
             events, more = server.select(self.project, asked, self.rng)
             if 2 * len(events) >= asked.limit:
                 return events, more
-        return server.select(self.project, server.parse({**parameters, "limit": str(LIMIT)}, LATER, self.cap), self.rng)
+        return server.select(self.project, server.parse(parameters, LATER, self.cap), self.rng)
 
 
 @dataclass
 class EventsQuery(EventsList):
-    """The same of the embedded server's EventsQuery."""
+    """The same of the embedded server's EventsQuery.
+
+    Attributes:
+        cut: instants are shown with milliseconds, as servers did until the middle of 2024.
+    """
+
+    cut: bool = False
 
     def _page(self, query: Query) -> tuple[list[Any], Callable[[], Page]]:
         asked = query_server.parse(event_query.body(query, LIMIT)["query"], LATER, self.project, self.cap)
         found = query_server.find(self.project, asked, self.rng)
         answer = json.loads(query_server.answer(self.project, asked, found, is_cached=False))
-        return answer["results"], lambda: event_query.page(answer, json.loads)
+        answer["hasMore"] = answer["hasMore"] and asked.limit < self.cap  # at its most rows the server always says no
+        if self.cut:
+            place = event_query.COLUMNS.index("timestamp")
+            for row in answer["results"]:
+                row[place] = f"{instant(row[place]).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+        return answer["results"], lambda: event_query.page(answer, LIMIT, json.loads)
 
 
 def batches(

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from source_posthog.events import event_list
-from source_posthog.events.reading import Query, Row
-from unit_tests.events.support import DAY, HOUR, MINUTE, MONTH, SECOND, START, US, text
+from source_posthog.events.port import Query, Row
+from unit_tests.events.support import DAY, HOUR, LIMIT, MINUTE, MONTH, SECOND, START, US, text
 
 END = START + MONTH
 SPANS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY)
@@ -21,7 +21,7 @@ def rows(number: int, oldest: datetime) -> list[Row]:
 
 
 def is_complete(number: int, oldest: datetime, length: timedelta = MONTH, following: str | None = None) -> bool:
-    return event_list.page(Query(7, END - length, END), rows(number, oldest), following).complete
+    return event_list.page(Query(7, END - length, END), LIMIT, rows(number, oldest), following).complete
 
 
 @pytest.mark.parametrize("span", SPANS, ids=str)
@@ -56,7 +56,7 @@ def test_a_page_of_fewer_rows_than_half_of_the_smallest_page_is_believed(number:
 
 
 def test_an_empty_page_is_believed() -> None:
-    assert event_list.page(Query(7, START, END), [], None).complete
+    assert event_list.page(Query(7, START, END), LIMIT, [], None).complete
 
 
 @pytest.mark.parametrize("number", [1, 49, 50, 1000])
@@ -66,26 +66,42 @@ def test_a_page_with_next_is_never_the_whole(number: int) -> None:
 
 @pytest.mark.parametrize("oldest", [{"id": "x"}, {"id": "x", "timestamp": "yesterday"}, {"id": "x", "timestamp": None}])
 def test_a_page_whose_oldest_row_has_no_instant_proves_nothing(oldest: Row) -> None:
-    page = event_list.page(Query(7, START, END), [*rows(60, END - SECOND), oldest], None)
+    page = event_list.page(Query(7, START, END), LIMIT, [*rows(60, END - SECOND), oldest], None)
     assert not page.complete
     assert page.rows[-1] == oldest
 
 
 def test_the_bounds_asked_for_are_exclusive_at_microseconds() -> None:
-    assert event_list.parameters(Query(7, START, END)) == {
+    assert event_list.parameters(Query(7, START, END), LIMIT) == {
         "after": "2025-12-31T23:59:59.999999Z",
         "before": "2026-01-31T00:00:00.000000Z",
+        "limit": "1000",
     }
 
 
-def test_ties_are_asked_for_by_the_last_digits_of_their_ids() -> None:
-    asked = event_list.parameters(Query(7, START, START + US, suffix="a3"))
-    assert json.loads(asked["properties"]) == [{"type": "hogql", "key": "toString(uuid) like '%a3'"}]
+def test_where_fewer_rows_are_asked_for_than_any_server_gives_half_of_them_prove_nothing() -> None:
+    def is_whole(number: int) -> bool:
+        return event_list.page(Query(7, START, END), 20, rows(number, END - SECOND), None).complete
+
+    assert [is_whole(number) for number in (9, 10, 20)] == [True, False, False]
+
+
+def test_the_first_event_is_asked_for_from_the_other_end() -> None:
+    assert event_list.parameters(Query(7, START, END), 1, oldest_first=True)["orderBy"] == '["timestamp"]'
+
+
+def test_ties_are_asked_for_by_the_digits_of_their_ids() -> None:
+    asked = event_list.parameters(Query(7, START, START + US, like="__a3", unlike=("12a3", "13a3")), LIMIT)
+    assert json.loads(asked["properties"]) == [
+        {"type": "hogql", "key": "toString(uuid) like '__a3'"},
+        {"type": "hogql", "key": "toString(uuid) != '12a3'"},
+        {"type": "hogql", "key": "toString(uuid) != '13a3'"},
+    ]
 
 
 def test_what_arrived_from_an_instant_on_is_asked_for_by_created_at() -> None:
-    asked = event_list.parameters(Query(7, START, END, suffix="f", arrived_from=START + SECOND / 2))
+    asked = event_list.parameters(Query(7, START, END, like="_f", arrived_from=START + SECOND / 2), LIMIT)
     assert json.loads(asked["properties"]) == [
-        {"type": "hogql", "key": "toString(uuid) like '%f'"},
-        {"type": "hogql", "key": "created_at >= toDateTime64('2026-01-01T00:00:00.500000', 6, 'UTC')"},
+        {"type": "hogql", "key": "toString(uuid) like '_f'"},
+        {"type": "hogql", "key": "created_at >= toDateTime('2026-01-01T00:00:00.500000Z')"},
     ]

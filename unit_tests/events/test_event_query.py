@@ -1,15 +1,16 @@
 """The EventsQuery: what is asked, and what is made of an answer."""
 
 import json
+import re
 from datetime import timezone
 from typing import Any
 
 import pytest
 
 from source_posthog.events import event_query
-from source_posthog.events.instants import instant
-from source_posthog.events.reading import Query, UntrueAnswer
-from unit_tests.events.support import HOUR, START
+from source_posthog.events.instants import MILLISECOND, instant
+from source_posthog.events.port import Query, UntrueAnswer
+from unit_tests.events.support import HOUR, LIMIT, START
 
 AN_HOUR = Query(7, START, START + HOUR)
 PERSON = {"uuid": "p1", "distinct_id": "d1", "properties": {"email": "a@b.c", "plan": "free"}, "created_at": "then"}
@@ -32,7 +33,6 @@ def row(**columns: Any) -> list[Any]:
         "timestamp": "2026-01-01T00:00:00Z",
         "elements_chain": "",
         "person": None,
-        "person_id": "p1",
         "created_at": "2026-01-01T00:00:01Z",
     }
     return list({**usual, **columns}.values())
@@ -44,13 +44,13 @@ def answer(*rows: Any, more: Any = False) -> dict[str, Any]:
 
 def record(**columns: Any) -> dict[str, Any]:
     """The record made of a row."""
-    (made,) = event_query.page(answer(row(**columns)), json.loads).rows
+    (made,) = event_query.page(answer(row(**columns)), LIMIT, json.loads).rows
     return dict(made)
 
 
 def refused(body: dict[str, Any]) -> str:
     with pytest.raises(UntrueAnswer) as refusal:
-        event_query.page(body, json.loads)
+        event_query.page(body, LIMIT, json.loads)
     return str(refusal.value)
 
 
@@ -65,9 +65,9 @@ def test_both_bounds_are_given_and_exclude_the_instant_that_they_name() -> None:
 
 
 def test_conditions_are_joined() -> None:
-    query = Query(7, START, START + HOUR, suffix="ab", arrived_from=START)
+    query = Query(7, START, START + HOUR, like="_ab", arrived_from=START)
     of_the_id, of_the_arrival = asked(query)["where"]
-    assert of_the_id == "endsWith(toString(uuid), 'ab')"
+    assert of_the_id == "toString(uuid) like '_ab'"
     assert "created_at" in of_the_arrival
 
 
@@ -77,9 +77,9 @@ def test_the_first_event_is_asked_for_from_the_other_end() -> None:
 
 def test_events_are_counted_in_utc_and_as_far_as_they_had_arrived() -> None:
     sql = event_query.count_body(AN_HOUR, START + 2 * HOUR)["query"]["query"]
-    assert "timestamp >= toDateTime64('2026-01-01T00:00:00.000000', 6, 'UTC')" in sql
-    assert "timestamp < toDateTime64('2026-01-01T01:00:00.000000', 6, 'UTC')" in sql
-    assert "created_at < toDateTime64('2026-01-01T02:00:00.000000', 6, 'UTC')" in sql
+    assert "timestamp >= toDateTime('2026-01-01T00:00:00.000000Z')" in sql
+    assert "timestamp < toDateTime('2026-01-01T01:00:00.000000Z')" in sql
+    assert "created_at < toDateTime('2026-01-01T02:00:00.000000Z')" in sql
 
 
 def test_a_count_is_the_one_number_of_an_answer() -> None:
@@ -92,9 +92,49 @@ def test_anything_else_is_no_count(results: Any) -> None:
         event_query.counted({"results": results})
 
 
-@pytest.mark.parametrize("more", [True, False])
-def test_a_page_is_complete_where_the_server_says_that_there_is_no_more(more: bool) -> None:
-    assert event_query.page(answer(row(), more=more), json.loads).complete is not more
+@pytest.mark.parametrize(
+    ("rows", "limit", "echoed", "more", "complete"),
+    [
+        (2, 3, 3, False, True),
+        (2, 3, 3, True, False),
+        (3, 3, 3, False, False),
+        (2, 3, 2, False, False),
+        (3, 3, 50, False, False),
+        (2, 3, None, False, True),
+        (2, 3, 0, False, True),
+        (2, 3, "2", False, True),
+        (0, 3, 3, False, True),
+    ],
+    ids=[
+        *("no more", "more", "as many as asked for", "as many as the server says that it gives at most"),
+        *("a greater limit is not in force", "none named", "zero", "a string", "none at all"),
+    ],
+)
+def test_a_page_is_complete_where_the_server_says_so_and_it_has_fewer_rows_than_the_limit_in_force(
+    rows: int, limit: int, echoed: Any, more: bool, complete: bool
+) -> None:
+    body = {**answer(*(row() for _ in range(rows)), more=more), "limit": echoed}
+    assert event_query.page(body, limit, json.loads).complete is complete
+
+
+def test_nothing_that_is_asked_for_joins_the_persons() -> None:
+    """A server with "persons on events" off leaves out events without a person where a query reads one of these."""
+    query = Query(7, START, START + HOUR, like="_ab", unlike=("1ab",), arrived_from=START)
+    for text in (json.dumps(asked(query)), event_query.count_body(query, START)["query"]["query"]):
+        assert not re.search(r"person_id|person\.|pdi|poe|\*", text)
+    assert set(event_query.COLUMNS) - {"person"} == {  # columns that are stored with the event
+        *("uuid", "event", "distinct_id", "properties", "timestamp", "elements_chain", "created_at")
+    }
+
+
+def test_the_id_of_the_person_is_that_of_the_person_who_was_looked_up() -> None:
+    assert record(person=PERSON)["person_id"] == "p1"
+    assert record(person={"distinct_id": "d1"})["person_id"] is None
+    assert record(person=None)["person_id"] is None
+
+
+def test_an_instant_is_as_fine_as_a_millisecond() -> None:
+    assert event_query.page(answer(), LIMIT, json.loads).step == MILLISECOND
 
 
 @pytest.mark.parametrize("results", [None, {}, "rows"])

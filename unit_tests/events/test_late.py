@@ -7,7 +7,9 @@ import pytest
 
 from source_posthog.events.instants import EARLIEST, iso
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.reading import Page, Query, Reach, read
+from source_posthog.events.port import Page, Query
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 from source_posthog.events.windows import Plan, Window, cut, lay_out
 from unit_tests.events.support import DAY, HOUR, MONTH, START
 
@@ -195,13 +197,13 @@ def test_ties_of_late_events_are_asked_for_by_their_arrival_too() -> None:
     asked: list[Query] = []
 
     def ask(query: Query) -> Page:
-        """Sixteen events at START, of which a page holds one."""
+        """Sixteen events at START, of which a page holds two."""
         asked.append(query)
         if query.end <= START:
             return Page([], complete=True)
-        return Page([{"id": query.suffix or "0", "timestamp": iso(START)}], complete=bool(query.suffix))
+        return Page([{"id": id, "timestamp": iso(START)} for id in query.like or "01"], complete=bool(query.like))
 
     batches = read(Query("7", START - DAY, START + DAY, arrived_from=START + HOUR), ask, Reach())
     assert sorted(row["id"] for batch in batches for row in batch.rows) == sorted("0123456789abcdef")
-    assert [one.suffix for one in asked if one.suffix] == list("0123456789abcdef")
+    assert [one.like[-1] for one in asked if one.like] == list("0123456789abcdef")
     assert all(one.arrived_from == START + HOUR for one in asked)

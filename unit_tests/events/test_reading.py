@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.posthog_server import Event
-from source_posthog.events.reading import Batch, Page, Query, Reach, UntrueAnswer, read
+from integration_tests.posthog_server import Event, EventTable
+from source_posthog.events.port import Batch, OtherInstants, Page, Query, TooSlow, UntrueAnswer
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -25,6 +27,7 @@ from unit_tests.events.support import (
     spread,
     text,
     ties,
+    us,
 )
 
 END = START + MONTH
@@ -125,14 +128,51 @@ def test_ties_whose_ids_end_alike_in_eleven_digits_are_told_apart_by_the_twelfth
     require_all(ties(150, ON, alike=11) + ties(90, START))
 
 
-def test_ties_whose_ids_end_alike_in_twelve_digits_are_refused_and_what_is_newer_stands() -> None:
-    server = EventsList(ties(150, ON, alike=12) + spread(5, ON + DAY, END), cap=100)
+@pytest.mark.parametrize("digits", [1, 3, 31], ids=lambda digits: f"ids that differ in digit {digits} and those after")
+def test_ties_that_were_counted_in_front_of_their_ids_are_told_apart_there(digits: int) -> None:
+    numbered = [Event(f"{number:0{digits + 3}x}"[:32].ljust(32, "7"), us(ON)) for number in range(1500)]
+    server = require_all(numbered + ties(90, START), cap=LIMIT)
+    assert server.requests < 400
+
+
+def test_copies_of_one_event_that_fill_pages_are_emitted_once_and_do_not_hide_the_others() -> None:
+    one, *others = ties(60, ON)
+    require_all([*[one] * 250, *others, *spread(30, START, ON)])
+
+
+def test_ties_of_one_id_that_do_not_fit_a_page_are_refused_and_what_is_newer_stands() -> None:
+    same = [Event("a" * 32, us(ON), event=f"event {number}") for number in range(150)]
+    server = EventsList(same + spread(5, ON + DAY, END), cap=100)
     reading = batches(server, START, END)
     first = next(reading)
     with pytest.raises(UntrueAnswer, match="cannot be distinguished by their ids"):
         list(reading)
     assert first.start == ON + US
     assert len(first.rows) == 100
+
+
+def test_ids_of_different_lengths_are_not_split() -> None:
+    with pytest.raises(UntrueAnswer, match="ids of different lengths"):
+        list(batches(EventsList([Event("a" * length, us(ON)) for length in range(1, 120)], 100), START, END))
+
+
+@pytest.mark.parametrize("other", [("b", "a"), ("a", "b")], ids=["another name", "another distinct_id"])
+@pytest.mark.parametrize("cap", [1000, 100], ids=["on one page", "on two pages"])
+def test_two_events_of_one_id_are_both_emitted_on_one_page_and_on_two(other: tuple[str, str], cap: int) -> None:
+    pair = [Event("a" * 32, us(ON), *names) for names in (("a", "a"), other)]
+    events = [*pair, *ties(99, ON), *spread(40, START, ON)]
+    found = [row for batch in batches(EventsList(events, cap), START, END) for row in batch.rows]
+    assert sorted(row["id"] for row in found) == sorted(one.id for one in events)
+
+
+def test_two_events_of_one_id_on_two_days_are_both_emitted_where_one_page_has_both() -> None:
+    events = [Event("a" * 32, us(ON)), Event("a" * 32, us(ON + DAY))]
+    assert ids_read(EventsList(events), START, END) == ["a" * 32] * 2
+
+
+def test_copies_of_an_event_at_two_times_of_a_day_are_one() -> None:
+    events = [Event("a" * 32, us(ON)), Event("a" * 32, us(ON + HOUR))]
+    assert ids_read(EventsList(events), START, END) == ["a" * 32]
 
 
 def test_the_newest_instant_of_ties_that_fill_pages_is_theirs() -> None:
@@ -142,6 +182,53 @@ def test_the_newest_instant_of_ties_that_fill_pages_is_theirs() -> None:
 
 
 # --- answers that cannot be believed
+
+
+def test_a_row_that_cannot_be_told_from_others_is_refused() -> None:
+    with pytest.raises(UntrueAnswer, match="is not a string"):
+        next(read(Query(7, START, END), scripted(Page([{**row(ON), "event": ["a"]}], True)), Reach()))
+
+
+@pytest.mark.parametrize("number", [150, 1000])
+def test_a_server_that_shows_a_wall_time_behind_utc_is_noticed_at_the_second_page(number: int) -> None:
+    """It shows eight hours less than it stores and filters by."""
+    server = EventsList(spread(number, START + DAY, END), cap=100, shown_late=-8 * HOUR)
+    with pytest.raises(OtherInstants, match="is not found at that instant"):
+        ids_read(server, START, END)
+
+
+def test_so_is_one_whose_pages_are_full_of_ties() -> None:
+    server = EventsList(ties(250, ON), cap=100, shown_late=-8 * HOUR)
+    with pytest.raises(OtherInstants):
+        ids_read(server, START, END)
+
+
+def test_a_wall_time_ahead_of_utc_is_outside_the_range() -> None:
+    server = EventsList(spread(150, START, END), cap=100, shown_late=9 * HOUR)
+    with pytest.raises(UntrueAnswer, match="outside the requested range"):
+        ids_read(server, START, END)
+
+
+@pytest.mark.parametrize("at", [ON, ON - US], ids=["the oldest row of the page", "the row after it"])
+def test_an_event_that_is_deleted_between_two_pages_is_no_fault(at: datetime) -> None:
+    events = [*spread(99, ON + US, ON + DAY), *ties(1, ON), *ties(1, ON - US), *spread(50, START, START + DAY)]
+    server = EventsList(events, cap=100)
+    reading = batches(server, START, END)
+    emitted = [row["id"] for row in next(reading).rows]
+    server.project.events = EventTable(one for one in events if one.at != us(at))
+    emitted += [row["id"] for batch in reading for row in batch.rows]
+    assert set(ids_due(server.project.events, START, END)) <= set(emitted)
+    assert len(emitted) == len(set(emitted))
+
+
+def test_where_the_server_is_too_slow_to_say_whether_an_event_was_deleted_the_window_fails() -> None:
+    def ask(query: Query) -> Page:
+        if query.like:
+            raise TooSlow
+        return Page([row(ON)], False) if query.end == END else Page([], True)
+
+    with pytest.raises(OtherInstants):
+        list(read(Query(7, START, END), ask, Reach()))
 
 
 UNTRUE = {
@@ -175,6 +262,6 @@ def test_an_answer_that_ignores_the_filter_by_id_is_refused() -> None:
 
 
 def test_ties_out_of_their_microsecond_are_refused() -> None:
-    tied = Page([row(ON, "0"), row(ON, "1")], False)
+    tied = Page([row(ON, "00"), row(ON, "11")], False)
     with pytest.raises(UntrueAnswer, match="outside the requested range"):
         list(read(Query(7, START, END), scripted(tied, Page([row(ON - US)], False)), Reach()))

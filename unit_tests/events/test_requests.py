@@ -12,7 +12,9 @@ import pytest
 from integration_tests.posthog_server import Event
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.reading import Batch, Page, Query, Reach, read
+from source_posthog.events.port import Batch, Page, Query
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 from unit_tests.events.support import (
     DAY,
     HOUR,

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from source_posthog.events.reading import Page, Query, Reach, TooSlow, read
+from source_posthog.events.port import Page, Query, TooSlow
+from source_posthog.events.reach import Reach
+from source_posthog.events.reading import read
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -55,7 +57,7 @@ def test_a_range_above_a_second_is_halved_to_a_second() -> None:
 
 def test_ties_that_are_too_slow_are_a_fault_like_any_other() -> None:
     def ask(query: Query) -> Page:
-        if query.suffix or query.end - query.start == US:
+        if query.like or query.end - query.start == US:
             raise TooSlow
         return Page([row(ON, "0"), row(ON, "1")], False)
 
