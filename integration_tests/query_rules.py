@@ -21,7 +21,13 @@ ASKING = [
     Rule("before = end", QUERY, '"before": iso(query.end)', '"before": iso(query.end - MICROSECOND)', QUERY_TESTS),
     Rule("newest first", QUERY, 'else "timestamp DESC"', 'else "timestamp ASC"', QUERY_TESTS),
     Rule("late events and ties are asked for by conditions", QUERY, 'asked["where"] = where', "pass", QUERY_TESTS),
-    Rule("no column joins the persons", QUERY, '"person", "created_at")', '"person", "created_at", "person_id")', QUERY_TESTS),
+    Rule(
+        "no column joins the persons",
+        QUERY,
+        '"person", "created_at")',
+        '"person", "created_at", "person_id")',
+        QUERY_TESTS,
+    ),
     Rule(
         "instants are asked for in UTC",
         QUERY,

@@ -55,7 +55,7 @@ PAGES = [
     Rule("before = oldest + 1 step", READING, "min(before, oldest + step)", "oldest"),
     Rule("before is not after the end", READING, "min(before, oldest + step)", "oldest + step"),
     Rule("pages join at whole steps", READING, "rounded_down(instants[-1], step)", "instants[-1]"),
-    Rule("by queries a step is a millisecond", QUERY, "step=MILLISECOND", "step=MICROSECOND"),
+    Rule("by queries a step is a millisecond", QUERY, "is_complete, MILLISECOND", "is_complete"),
     Rule(
         "events emitted at the edge are skipped",
         READING,
@@ -69,16 +69,28 @@ PAGES = [
         "edge = tied",
     ),
     Rule("all events of the oldest step are the edge", READING, "if at < oldest + step}", "if at < oldest}"),
-    Rule("an event twice in a page is emitted once", READING, "fresh.setdefault(identity(row), row)", "fresh[id(row)] = row"),
+    Rule(
+        "an event twice in a page is emitted once",
+        READING,
+        "fresh.setdefault(identity(row), row)",
+        "fresh[id(row)] = row",
+    ),
     Rule("two names with one id are two events", PORT, 'row["id"], row.get("event"), row', 'row["id"], "", row'),
     Rule("two distinct_ids with one id are two events", PORT, 'row.get("distinct_id"), row', '"", row'),
     Rule("two days with one id are two events", PORT, 'row["timestamp"][:10]', '""'),
     Rule("copies of a day are one", PORT, 'row["timestamp"][:10]', 'row["timestamp"]'),
     Rule("what was emitted comes again", READING, "if edge and (page.complete", "if False and (page.complete"),
-    Rule("also where nothing older comes", READING, "(page.complete or instants[-1] < last_step)", "instants and instants[-1] < last_step"),
+    Rule(
+        "also where nothing older comes",
+        READING,
+        "(page.complete or instants[-1] < last_step)",
+        "instants and instants[-1] < last_step",
+    ),
     Rule("also of ties", READING, "self._require_gone(edge - again, query.start)", "pass"),
     Rule("unless it was deleted", READING, "exists = bool(ask(around).rows)", "exists = True"),
-    Rule("it is looked for around its instant", READING, "start=at - ZONES, end=at + ZONES", "start=at, end=at + ZONES"),
+    Rule(
+        "it is looked for around its instant", READING, "start=at - ZONES, end=at + ZONES", "start=at, end=at + ZONES"
+    ),
     Rule("slowness is no proof that it was deleted", READING, "exists = True  # as", "exists = False  # as"),
     Rule(
         "a batch names its newest instant", READING, 'page.rows[0]["timestamp"] if instants and', "None if instants and"
@@ -91,7 +103,12 @@ PAGES = [
         "if not oldest_allowed <= at <= newest_allowed",
         "if not at <= newest_allowed",
     ),
-    Rule("up to a step below it is in it", READING, "rounded_down(query.start, page.step), query.end", "query.start, query.end"),
+    Rule(
+        "up to a step below it is in it",
+        READING,
+        "rounded_down(query.start, page.step), query.end",
+        "query.start, query.end",
+    ),
     Rule(
         "a page lies below the end",
         READING,
@@ -104,16 +121,45 @@ PAGES = [
 
 TIES = [
     Rule("ties are split by their ids", READING, "if not page.complete and (smaller :=", "if False and (smaller :="),
-    Rule("ties emitted before the split are skipped", READING, "fresh = _fresh(page.rows, emitted)", "fresh = _fresh(page.rows, set())"),
+    Rule(
+        "ties emitted before the split are skipped",
+        READING,
+        "fresh = _fresh(page.rows, emitted)",
+        "fresh = _fresh(page.rows, set())",
+    ),
     Rule("all sixteen digits are asked for", READING, '"0123456789abcdef"', '"0123456789abcde"'),
-    Rule("digits that differ are asked for", READING, "key=lambda place: (len(digits[place]), place)", "key=lambda place: place"),
+    Rule(
+        "digits that differ are asked for",
+        READING,
+        "key=lambda place: (len(digits[place]), place)",
+        "key=lambda place: place",
+    ),
     Rule("digits add up", READING, "like = query.like or ANY * length", "like = ANY * length"),
-    Rule("copies that fill pages hide no others", READING, "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]", "[replace(query, like=id)]"),
-    Rule("copies that fill pages are emitted", READING, "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]", "[replace(query, unlike=(*query.unlike, id))]"),
-    Rule("several events of one id that fill pages are refused", READING, "        if len(found) > 1:\n", "        if False:\n"),
+    Rule(
+        "copies that fill pages hide no others",
+        READING,
+        "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]",
+        "[replace(query, like=id)]",
+    ),
+    Rule(
+        "copies that fill pages are emitted",
+        READING,
+        "[replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]",
+        "[replace(query, unlike=(*query.unlike, id))]",
+    ),
+    Rule(
+        "several events of one id that fill pages are refused",
+        READING,
+        "        if len(found) > 1:\n",
+        "        if False:\n",
+    ),
     Rule("ids of one length are split", READING, "if any(len(id) != length for id in ids):", "if False:"),
-    Rule("ties are of one step", READING, "start=oldest, end=before), edge)", "start=oldest - step, end=before), edge)"),
-    Rule("after the ties, what is older is read", READING, "before, edge = oldest, set()", "before, edge = start, set()"),
+    Rule(
+        "ties are of one step", READING, "start=oldest, end=before), edge)", "start=oldest - step, end=before), edge)"
+    ),
+    Rule(
+        "after the ties, what is older is read", READING, "before, edge = oldest, set()", "before, edge = start, set()"
+    ),
     Rule("the filter by id is checked", READING, "if not all(query.fits(", "if False and not all(query.fits("),
     Rule("ids that are not wanted are refused too", PORT, "if id in self.unlike:", "if False:"),
     Rule("ties move the state", READING, "yield Batch([], oldest, before, shown)", "yield Batch([], oldest, before)"),
@@ -131,7 +177,7 @@ SLOW = [
     Rule("a reach is not halved twice for one range", REACH, "min(self.longest or shorter, shorter)", "shorter"),
     Rule(
         "what was too slow is remembered",
-        REACH,
+        READING,
         "self.reach.too_slow(end - start)",
         "self.reach = Reach(max((end - start) / 2, SHORTEST_RANGE))",
     ),

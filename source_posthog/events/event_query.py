@@ -10,6 +10,7 @@ from typing import Any
 from source_posthog.events.event_list import conditions, hogql
 from source_posthog.events.instants import MICROSECOND, MILLISECOND, instant, iso
 from source_posthog.events.port import Page, Query, Row, UntrueAnswer
+from source_posthog.events.query_answer import is_whole
 
 # What is selected. Nothing in it may join the persons: where "persons on events" is off, as on self-hosted servers, the
 # join leaves out every event without a person, so neither `person_id` nor `person.*` is asked for. `person` is no
@@ -60,21 +61,15 @@ def counted(answer: Mapping[str, Any]) -> int:
 def page(answer: Mapping[str, Any], limit: int, decode: Decode) -> Page:
     """The page in `answer`, a decoded body, whose rows are replaced: held twice, they would be most of the memory.
 
-    A page with as many rows as it may have is not complete, whatever `hasMore` says: at its most rows the server always
-    says that there is no more. Instants have milliseconds on servers until the middle of 2024, so all are taken to.
+    Instants have milliseconds on servers until the middle of 2024, and are taken to have no more on any.
 
     Raises UntrueAnswer where it is not what was asked for.
     """
-    results, more = answer.get("results"), answer.get("hasMore")
-    if not isinstance(results, list):
-        raise UntrueAnswer("it has no list of `results`")
-    if not isinstance(more, bool):
-        raise UntrueAnswer("it does not say whether there is more (`hasMore`)")
+    is_complete = is_whole(answer, limit, must_say=True)
+    results = answer["results"]
     for place, row in enumerate(results):
         results[place] = _record(row, decode)
-    echoed = answer.get("limit")
-    in_force = min(limit, echoed) if isinstance(echoed, int) and echoed > 0 else limit
-    return Page(results, complete=not more and len(results) < in_force, step=MILLISECOND)
+    return Page(results, is_complete, MILLISECOND)
 
 
 def _record(row: Any, decode: Decode) -> Row:

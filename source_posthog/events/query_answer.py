@@ -6,7 +6,7 @@ What is relied on here is in docs/posthog-server.md, "Queries".
 from collections.abc import Mapping
 from typing import Any
 
-from source_posthog.events.reading import UntrueAnswer
+from source_posthog.events.port import UntrueAnswer
 
 LONGEST_ERROR = 300  # characters of PostHog's own words that are shown
 

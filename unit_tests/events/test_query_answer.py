@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from source_posthog.events.port import UntrueAnswer
 from source_posthog.events.query_answer import is_whole, limit_in_force
-from source_posthog.events.reading import UntrueAnswer
 
 
 @pytest.mark.parametrize("more", [None, False, True])
