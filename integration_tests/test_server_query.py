@@ -73,9 +73,9 @@ def test_the_default_limit_is_100_and_a_greater_one_than_the_greatest_is_clamped
     ]
 
 
-def test_a_server_can_have_a_smaller_greatest_limit() -> None:
+def test_at_its_greatest_limit_the_server_says_that_there_is_no_more() -> None:
     body = asked(posthog([event(START + place) for place in range(30)], query_cap=20), limit=10_000).json()
-    assert (len(body["results"]), body["limit"], body["hasMore"]) == (20, 20, True)
+    assert (len(body["results"]), body["limit"], body["hasMore"]) == (20, 20, False)
 
 
 def test_has_more_is_true_to_the_rows_where_the_list_would_stop_at_a_span() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
+from .ages import Age
 from .data import KEY
 from .demo import benchmark_account, demo_account
 from .rows import START
@@ -18,7 +19,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="posthog_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same data")
-    parser.add_argument("--cap", type=int, default=1000, help="the most events that one page gives")
+    parser.add_argument("--age", choices=[age.name for age in Age], default=Age.CLOUD.name, help="which PostHog it is")
+    parser.add_argument("--cap", type=int, help="the most events that one page gives (default: as at that age)")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="how long each answer takes")
     parser.add_argument("--cloud-throttles", action="store_true", help="refuse with 429 as the cloud does")
     parser.add_argument(
@@ -52,7 +54,8 @@ def main() -> None:
     server = PostHogServer(
         account,
         port=given.port,
-        cap=given.cap,
+        age=Age[given.age],
+        **({} if given.cap is None else {"cap": given.cap}),
         page_delay=given.delay_ms / 1000,
         cloud_throttles=given.cloud_throttles,
         seed=given.seed,

@@ -248,11 +248,17 @@ class Ledger:
         return project in self._backfills
 
     def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """What is left of [start, end) once what is already emitted at its beginning is taken off."""
+        """What is left of [start, end) once what is already emitted at its beginning and at its end is taken off."""
         track = self._tracks.get(project)
         if track is None or start < track.start:
             return start, end
-        return max(start, min(track.read_to, end)), end
+        start = max(start, min(track.read_to, end))
+        for begin, span in track.spans.items():
+            if begin <= start < span.end:
+                start = min(span.end, end)
+            if begin < end <= span.end:
+                end = max(begin, start)
+        return start, end
 
     def may_read_on(self, project: str, start: datetime, end: datetime, most: int) -> bool:
         """Whether the window [start, end) may emit more now, since a stop loses what no state covers.

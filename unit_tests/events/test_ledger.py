@@ -316,3 +316,22 @@ def test_it_counts_entries_and_knows_those_that_do_not_say_since_when_they_cover
     assert (made.entries, made.has_entry_without_since) == (3, False)
     made = ledger({"7": entry(START, START), "8": {"timestamp": iso(START)}, "9": {}})
     assert (made.entries, made.has_entry_without_since) == (4, True)
+
+
+def test_what_lies_in_a_range_that_was_found_empty_is_not_read() -> None:
+    """From START a project has 30 days to be read; days 5 to 20 are known to be empty."""
+    ledger = Ledger("timestamp")
+    ledger.begin({})
+    ledger.plan("7", START, START + 30 * DAY, START + 30 * DAY)
+    ledger.cover("7", START + 5 * DAY, START + 20 * DAY, None)
+
+    def left(start: int, end: int) -> tuple[int, int]:
+        first, last = ledger.unread("7", START + start * DAY, START + end * DAY)
+        return (first - START) // DAY, (last - START) // DAY
+
+    assert left(0, 3) == (0, 3)
+    assert left(0, 10) == (0, 5)
+    assert left(10, 15) == (15, 15)
+    assert left(10, 25) == (20, 25)
+    assert left(20, 25) == (20, 25)
+    assert left(0, 30) == (0, 30)

@@ -8,7 +8,7 @@ import pytest
 
 from source_posthog.events.instants import iso
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.windows import Plan, Range, cut, first_event, in_turns, is_long, lay_out
+from source_posthog.events.windows import Plan, Range, cut, first_event, in_turns, is_long, last_event, lay_out
 from unit_tests.events.support import DAY, HOUR, START, US
 
 OneEvent = Callable[[datetime, datetime], datetime | None]
@@ -237,6 +237,47 @@ def test_the_last_day_is_never_skipped() -> None:
     assert first_event(START, NOW, **ask) == NOW - DAY
     assert ranges == [(START, NOW - DAY)]
     assert first_event(START, START + DAY / 2, **ask) == START
+
+
+LONG_AGO = START - 2000 * DAY
+MS = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("last", [LONG_AGO, LONG_AGO + DAY, START - 700 * DAY, START - 90 * DAY])
+def test_time_after_the_last_event_is_skipped(last: datetime) -> None:
+    ask, ranges = asked(LONG_AGO, last)
+    assert last_event(LONG_AGO, START, 30 * DAY, ask["newest"]) == last + MS
+    assert all(end - start <= 365 * DAY for start, end in ranges)
+    assert ranges[0] == (START - 2 * DAY, START - DAY)
+
+
+def test_an_event_shown_with_milliseconds_is_within_what_is_read() -> None:
+    last, shown = START - 500 * DAY + US, START - 500 * DAY
+
+    def newest(start: datetime, end: datetime) -> datetime | None:
+        return shown if start <= last < end else None
+
+    assert last < last_event(LONG_AGO, START, DAY, newest) == shown + MS
+
+
+@pytest.mark.parametrize("days", [2, 30, 59])
+def test_where_few_windows_follow_the_last_event_they_are_read(days: int) -> None:
+    ask, ranges = asked(START - days * DAY)
+    assert last_event(LONG_AGO, START, 30 * DAY, ask["newest"]) == START - (1 if days == 2 else 2) * DAY
+    assert len(ranges) <= 2
+
+
+def test_where_nothing_is_there_all_but_the_last_day_is_skipped() -> None:
+    ask, ranges = asked()
+    assert last_event(LONG_AGO, START, 30 * DAY, ask["newest"]) == LONG_AGO
+    assert sorted(ranges) == ranges[::-1]
+
+
+def test_where_the_event_that_is_given_is_not_the_newest_nothing_after_it_is_skipped() -> None:
+    """A server that shows other instants than it filters by, or that gives any event of the range."""
+    ask, _ = asked(START - 700 * DAY, START - 600 * DAY)
+    assert last_event(LONG_AGO, START, 30 * DAY, ask["oldest"]) > START - 600 * DAY
+    assert last_event(LONG_AGO, START, 30 * DAY, lambda start, end: LONG_AGO - DAY) == START - DAY
 
 
 @pytest.mark.parametrize(
