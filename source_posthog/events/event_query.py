@@ -19,6 +19,8 @@ from source_posthog.events.query_answer import is_whole
 COLUMNS = ("uuid", "event", "distinct_id", "properties", "timestamp", "elements_chain", "person", "created_at")
 PERSON_PROPERTIES = ("email", "name", "username")  # the only ones that the events list shows
 
+USUAL_LIMIT = 100  # rows, of a query that names none
+
 # JSON as Python, exactly; raises ValueError for what is none.
 Decode = Callable[[str], Any]
 
@@ -51,7 +53,8 @@ def count_body(query: Query, arrived_before: datetime) -> dict[str, Any]:
 
 
 def counted(answer: Mapping[str, Any]) -> int:
-    """The number in an answer. Raises UntrueAnswer where there is none."""
+    """The number in an answer. Raises UntrueAnswer where there is none, or the answer contradicts itself."""
+    is_whole(answer, USUAL_LIMIT)
     match answer.get("results"):
         case [[int(number)]] if number >= 0:
             return number
