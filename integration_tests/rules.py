@@ -160,10 +160,14 @@ TIES = [
     Rule(
         "after the ties, what is older is read", READING, "before, edge = oldest, set()", "before, edge = start, set()"
     ),
-    Rule("the filter by id is checked", READING, "if not all(query.fits(", "if False and not all(query.fits("),
+    Rule("the filter by id is checked", READING, "query.unlike) and not all(", "query.unlike) and False and not all("),
     Rule("ids that are not wanted are refused too", PORT, "if id in self.unlike:", "if False:"),
     Rule("ties move the state", READING, "yield Batch([], oldest, before, shown)", "yield Batch([], oldest, before)"),
-    Rule("parts begin at whole steps", READING, "stop = self._boundary(start + length)", "stop = start + length"),
+    Rule("ids of other digits are not split", READING, "if not digits[place] <= set(HEX_DIGITS):", "if False:"),
+    Rule(
+        "and end with the range", READING, "min(self._boundary(start + length), end)", "self._boundary(start + length)"
+    ),
+    Rule("parts begin at whole steps", READING, "min(self._boundary(start + length), end)", "start + length"),
 ]
 
 SLOW = [
@@ -356,9 +360,25 @@ AHEAD = [
     Rule(
         "what is emitted of a window is not read again",
         LEDGER,
-        "return max(start, min(track.read_to, end)), end",
-        "return start, end",
+        "start = max(start, min(track.read_to, end))",
+        "pass",
     ),
+    Rule("nor what was found empty below its end", LEDGER, "start = min(span.end, end)", "pass"),
+    Rule("nor above its start", LEDGER, "end = max(begin, start)", "pass"),
+    Rule("after the last event a millisecond is read", WINDOWS, "after = last + MILLISECOND", "after = last"),
+    Rule(
+        "what follows the last event is proved empty",
+        WINDOWS,
+        "if is_worth_it and newest(after, stop) is None",
+        "if is_worth_it",
+    ),
+    Rule(
+        "the last event is looked for near the end first",
+        WINDOWS,
+        "stop, length = end - SETTLING, SETTLING",
+        "stop, length = end - SETTLING, LONGEST_QUESTION",
+    ),
+    Rule("few windows after the last event are read", WINDOWS, "after < stop - 2 * step", "after < stop"),
     Rule(
         "a backfill is not taken for emitted", LEDGER, "if track is None or start < track.start:", "if track is None:"
     ),

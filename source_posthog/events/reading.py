@@ -191,7 +191,7 @@ class _Reader:
         pages = max(1.0, self.pages_in_hand - in_hand - 2) - SPILL
         while start < end:
             length = max(each * pages, (end - start) / 2 if sparse else MICROSECOND)
-            stop = self._boundary(start + length) if end - start > 1.25 * length else end
+            stop = min(self._boundary(start + length), end) if end - start > 1.25 * length else end
             part = yield from self.read(start, stop, edge if stop == end else set(), in_hand, sparse=sparse)
             sparse = part < self.page_rows
             if not sparse:
@@ -223,7 +223,7 @@ def _instants(query: Query, page: Page) -> list[datetime]:
                 raise UntrueAnswer(f"event {row['id']} at {text} is outside the requested range, or out of order")
             newest_allowed = at
         instants.append(at)
-    if not all(query.fits(row["id"]) for row in page.rows):
+    if (query.like or query.unlike) and not all(query.fits(row["id"]) for row in page.rows):
         raise UntrueAnswer("the filter by id was ignored")
     return instants
 
@@ -242,8 +242,8 @@ def _fresh(rows: Iterable[Row], emitted: Set[Identity]) -> list[Row]:
 def _shares(query: Query, found: Set[Identity]) -> list[Query]:
     """`query`, whose events do not fit a page, in smaller questions; `found` are those of its first page.
 
-    None where all of them are copies of one event, so that nothing is left of it to read. Raises UntrueAnswer where
-    they cannot be told apart.
+    None where all of them are copies of one event: nothing is left to read. Raises UntrueAnswer where they cannot be
+    told apart.
     """
     ids = {str(id) for id, *_ in found}
     length = len(min(ids))
@@ -258,6 +258,8 @@ def _shares(query: Query, found: Set[Identity]) -> list[Query]:
         return [replace(query, unlike=(*query.unlike, id)), replace(query, like=id)]
     digits = [{id[place] for id in ids} for place in range(length)]
     place = max(range(length), key=lambda place: (len(digits[place]), place))
+    if not digits[place] <= set(HEX_DIGITS):
+        raise UntrueAnswer(f"events at {query.start.isoformat()} have ids that are no UUIDs")
     like = query.like or ANY * length
     return [replace(query, like=like[:place] + digit + like[place + 1 :]) for digit in reversed(HEX_DIGITS)]
 

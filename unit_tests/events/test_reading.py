@@ -151,6 +151,12 @@ def test_ties_of_one_id_that_do_not_fit_a_page_are_refused_and_what_is_newer_sta
     assert len(first.rows) == 100
 
 
+def test_ids_of_other_digits_are_not_split() -> None:
+    """A digit that is not asked for would be lost."""
+    with pytest.raises(UntrueAnswer, match="no UUIDs"):
+        list(batches(EventsList([Event(chr(200 + place), us(ON)) for place in range(120)], 100), START, END))
+
+
 def test_ids_of_different_lengths_are_not_split() -> None:
     with pytest.raises(UntrueAnswer, match="ids of different lengths"):
         list(batches(EventsList([Event("a" * length, us(ON)) for length in range(1, 120)], 100), START, END))
