@@ -88,7 +88,7 @@ def test_a_count_is_the_one_number_of_an_answer() -> None:
 
 @pytest.mark.parametrize("results", [None, [], [[]], [["12"]], [[-1]], [[1, 2]], [[1], [2]]])
 def test_anything_else_is_no_count(results: Any) -> None:
-    with pytest.raises(UntrueAnswer, match="no number of events|no list of `results`"):
+    with pytest.raises(UntrueAnswer, match=r"no number of events|no list of `results`"):
         event_query.counted({"results": results})
 
 
