@@ -3,10 +3,13 @@
 import importlib
 import json
 import sys
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
+
+Node = dict[str, Any]
 
 # What the parser looks up in PostHog's own code when it is loaded.
 ERRORS = ("BaseHogQLError", "ExposedHogQLError", "NotImplementedError", "ParsingError", "SyntaxError")
@@ -24,6 +27,31 @@ def parse_expr(text: str) -> Any:
 def parse_select(text: str) -> Any:
     """The syntax tree of a SELECT, as PostHog writes it in JSON. Raises HogQLError."""
     return _tree(_select_json(text), text)
+
+
+def nodes_of(tree: Node) -> Iterator[Node]:
+    """All nodes of a syntax tree, itself first."""
+    yield tree
+    for child in children_of(tree):
+        yield from nodes_of(child)
+
+
+def children_of(node: Node) -> Iterator[Node]:
+    """The nodes right below a node: some of its fields are lists or maps of them."""
+    for value in node.values():
+        yield from _nodes_in(value)
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _nodes_in(item)
+    elif isinstance(value, dict):
+        if "node" in value:
+            yield value
+        else:
+            for item in value.values():
+                yield from _nodes_in(item)
 
 
 @lru_cache(maxsize=256)  # it takes up to 50 ms, and pages are asked for with the same SQL

@@ -11,6 +11,7 @@ from integration_tests.clickhouse import ClickHouse
 from integration_tests.posthog_server import (
     DAY,
     SECOND,
+    Age,
     EventTable,
     PostHog,
     Project,
@@ -99,7 +100,7 @@ def test_columns_are_named_by_alias_by_the_end_of_a_path_or_as_written(server: P
     assert body["results"] == [["x", 5, '{"b":[1,"é"]}', "5", 1, None]]
 
 
-def test_a_column_without_a_name_is_lost_by_the_star_of_a_query_around_it(
+def test_a_column_without_a_name_is_lost_by_the_star_of_a_query_around_it_unless_it_is_a_call(
     server: PostHog, clickhouse: ClickHouse
 ) -> None:
     clickhouse.table(7, "t", {"n": "Int8", "$m": "Int8"}, [[1, 5]])
@@ -107,8 +108,11 @@ def test_a_column_without_a_name_is_lost_by_the_star_of_a_query_around_it(
     alone = hogql(server, inner).json()
     around = hogql(server, f"SELECT * FROM ({inner}) AS q ORDER BY $twice").json()
     assert alone["columns"] == ["n", "count()", "1", "$m + 1", "$twice", "y", "z"]
-    assert (around["columns"], around["results"]) == (["n", "$twice", "y", "z"], [[1, 10, 1, 1]])
-    assert refusal(hogql(server, "SELECT * FROM (SELECT count() FROM t) AS q")) == (400, "validation_error")
+    assert (around["columns"], around["results"]) == (["n", "count()", "$twice", "y", "z"], [[1, 1, 10, 1, 1]])
+    assert column(hogql(server, "SELECT * FROM (SELECT count() FROM t) AS q")) == [1]
+    assert refusal(hogql(server, "SELECT * FROM (SELECT n + 1 FROM t) AS q")) == (400, "validation_error")
+    old = PostHog(server.account, clickhouse=clickhouse, age=Age.JANUARY_2024)
+    assert hogql(old, f"SELECT * FROM ({inner})", modifiers=None).json()["columns"] == ["n", "$twice", "y", "z"]
 
 
 def test_only_without_a_limit_of_its_own_does_an_answer_say_whether_there_is_more(

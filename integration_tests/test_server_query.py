@@ -84,12 +84,21 @@ def test_has_more_is_true_to_the_rows_where_the_list_would_stop_at_a_span() -> N
     assert asked(posthog(events), limit=61).json()["hasMore"] is False
 
 
-def test_the_next_cursor_skips_ties() -> None:
+def test_the_next_cursor_tells_ties_apart_by_id() -> None:
     server = posthog([event(START + 1, identifier(place)) for place in range(5)] + [event(START, identifier(9))])
+    first = asked(server, limit=3)
+    assert first.json()["nextCursor"] == f"2026-10-01T00:00:00.000001Z|{identifier(2)}"
+    second = asked(server, limit=3, before=first.json()["nextCursor"])
+    assert column(first) + column(second) == [identifier(place) for place in (4, 3, 2, 1, 0, 9)]
+    assert second.json()["nextCursor"] is None
+
+
+def test_where_ties_come_in_any_order_the_next_cursor_skips_them() -> None:
+    events = [event(START + 1, identifier(place)) for place in range(5)] + [event(START, identifier(9))]
+    server = posthog(events, any_tie_order=True)
     first = asked(server, limit=3)
     second = asked(server, limit=3, before=first.json()["nextCursor"])
     assert (len(column(first)), column(second)) == (3, [identifier(9)])
-    assert second.json()["nextCursor"] is None
 
 
 def test_an_unmerged_event_comes_twice_in_one_page_or_at_the_edge_of_two() -> None:

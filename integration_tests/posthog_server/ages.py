@@ -42,6 +42,11 @@ class Age(Enum):
         return not self.is_of_2024
 
     @property
+    def ties_by_id(self) -> bool:
+        """Whether events of one timestamp come in the order of their ids, not in any."""
+        return not self.is_of_2024
+
+    @property
     def digits(self) -> int:
         """How many digits of a second's fraction an answer of `/query/` has."""
         return 3 if self.is_of_2024 else 6

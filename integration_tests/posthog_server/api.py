@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import event_list, event_query, hogql_query, row_lists
-from .ages import Age
 from .data import KEY, Account, Key, Project
 from .faults import FaultPlan, as_refusal, estimated_too_slow, out_of_memory, too_many_queries, too_slow
 from .hogql import Dialect
@@ -223,7 +222,9 @@ class PostHog(Options):
         return key
 
     def _project(self, key: Key, seen: Seen) -> Project:
-        project = self.account.projects.get(seen.project_id) if seen.project_id is not None else None
+        if seen.project_id is None:
+            raise Refusal(404, "not_found", "Not found.")
+        project = self.account.projects.get(seen.project_id)
         if project is None:
             raise Refusal(404, "not_found", "Project not found.")
         if key.project_ids is not None and project.id not in key.project_ids:
@@ -253,16 +254,26 @@ class PostHog(Options):
 
     # --- events
 
-    def _events(self, project: Project, seen: Seen) -> bytes:
-        dialect = Dialect(
-            age=self.age, zone=project.zone, in_utc=True, knows_created_at=not self.without_created_at_filter
+    def _dialect(self, project: Project, seen: Seen) -> Dialect:
+        return Dialect(
+            age=self.age,
+            zone=project.zone,
+            wall_time=seen.stream in self.wall_time,
+            joins_persons=self.age.joins_persons,
+            ties_by_id=self.age.ties_by_id and not self.any_tie_order,
+            knows_created_at=not self.without_created_at_filter,
         )
+
+    def _events(self, project: Project, seen: Seen) -> bytes:
+        dialect = self._dialect(project, seen)
         knows_hogql = not self.without_hogql_filter
         query = event_list.parse(seen.query, self._now(), self.cap, dialect, knows_hogql=knows_hogql)
         with self._turns["events"].taken(project.id, self.third_list_wait, server_error):
             self.closing.wait(self.page_delay + (self.offset_penalty if query.offset else 0))
             self._require_fast(project, query)
             events, more = event_list.select(project, query, self._chance())
+            if dialect.wall_time:
+                events = [event.at_wall_time(project.zone) for event in events]
             if query.include_person:
                 rows = [event.json(project.person_of(event.distinct_id)) for event in events]
             else:
@@ -270,7 +281,8 @@ class PostHog(Options):
         following = b"null"
         if more:
             bound = "after" if query.oldest_first else "before"
-            params = {**seen.query, bound: isoformat(events[-1].at)}
+            last = event_list.last_shown(project, query, events, self._chance())
+            params = {**seen.query, bound: isoformat(last.at)}
             following = f'"{self._url(seen)}?{urlencode(params)}"'.encode()
         return b'{"next":' + following + b',"results":[' + b",".join(rows) + b"]}"
 
@@ -280,14 +292,12 @@ class PostHog(Options):
         is_forced = event_query.is_forced(seen.body, self.age)
         asked = seen.body["query"]
         kind = event_query.require_known_fields(asked, self.age)
-        knows_created_at = not self.without_created_at_filter
-        dialect = event_query.dialect_of(asked, self.age, project.zone, knows_created_at=knows_created_at)
+        dialect = event_query.read_as(asked, self._dialect(project, seen))
         if kind == "HogQLQuery" and self._tables is not None:
             run = partial(self._hogql, project, asked, dialect, self._tables)
             answer, is_cached = self._found(project, asked, is_forced, run)
             return hogql_query.body(answer, self.age, is_cached=is_cached)
-        honest = self.honest_at_cap and self.age is Age.CLOUD
-        query = event_query.parse(asked, self._now(), project, self.query_cap, dialect, honest_at_cap=honest)
+        query = event_query.parse(asked, self._now(), project, self.query_cap, dialect)
 
         def find() -> event_query.Found:
             if isinstance(query, event_query.EventsQuery):  # a count reads one column, whatever the range

@@ -4,14 +4,15 @@ import threading
 import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from .people import People
-from .values import Row, cleaned, encode, isoformat, microseconds
+from .values import DAY, Row, cleaned, encode, isoformat, microseconds, wall_time
 
+FAR = 2**63  # beyond any instant, in microseconds
 NOT_GIVEN = -1  # an instant of an event that follows from others
 KEY = "phx_all_scopes"  # the key that every built account has: all scopes, all projects
 ORGANIZATION = "0190a000-0000-7000-8000-000000000001"
@@ -43,6 +44,10 @@ class Event:
     def __post_init__(self) -> None:
         if self.created_at == NOT_GIVEN:
             self.created_at = self.at
+
+    def at_wall_time(self, zone: tzinfo) -> "Event":
+        """The same event with the wall time of `zone` as its timestamp."""
+        return replace(self, at=wall_time(self.at, zone), _json=None)
 
     def json(self, person: bytes = b"null") -> bytes:
         """The row as JSON with `person` in it. All but the person is encoded once, since benchmarks read it often."""
@@ -145,7 +150,9 @@ class Project:
         dropped_persons: indexes in `persons` of the rows that the list drops after it applied `limit`.
         broken_insights: by the id of an insight, the status (400 or 500) of every page that it is on.
         no_access: the project exists, but the key's user is not let in.
-        settings: fields of the project's own row that differ from the usual.
+        settings: fields of the project's own row that differ from the usual. `alone`: those that only
+            `/api/projects/:id/` gives, e.g. {"event_retention_months": 12, "events_retention_enforced": True}, which
+            lets older events go.
         groups, cohort_people: rows of the tables of these names, which only queries read.
     """
 
@@ -164,6 +171,7 @@ class Project:
     broken_insights: dict[int, int] = field(default_factory=dict)
     no_access: bool = False
     settings: Row = field(default_factory=dict)
+    alone: Row = field(default_factory=dict)
     _people: People | None = field(default=None, repr=False)
     _people_of: int = field(default=-1, repr=False)
 
@@ -186,6 +194,12 @@ class Project:
     def zone(self) -> tzinfo:
         """The project's time zone, one of its settings."""
         return ZoneInfo(self.settings.get("timezone", "UTC"))
+
+    def kept_after(self, now: int) -> int:
+        """Events of this instant and earlier ones are gone (microseconds), where a retention is enforced."""
+        if not self.alone.get("events_retention_enforced"):
+            return -FAR
+        return now - int(self.alone["event_retention_months"] * 365.25 / 12 * DAY)
 
     def row(self) -> Row:
         """The project's row in the list of projects."""
@@ -226,6 +240,9 @@ class Project:
                 {"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}
             ],
             "week_start_day": None,
+            "event_retention_months": 84,
+            "events_retention_enforced": False,
+            **self.alone,
         }
 
 

@@ -1,22 +1,28 @@
 """The columns that an EventsQuery can select, each with the cell of a row."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 from .data import Event, Project
 from .hogql import Dialect
-from .values import EPOCH, encode
+from .values import EPOCH, SECOND, encode, wall_time
 
 
 def timestamp(at: int, dialect: Dialect) -> str:
     """`at` (microseconds) as `shown_at` shows it in the zone of `dialect`."""
-    return shown_at(EPOCH + timedelta(microseconds=at), dialect.shown_in, dialect.age.digits)
+    return shown_at(at, dialect.shown_in, dialect)
 
 
-def shown_at(at: datetime, zone: tzinfo, digits: int) -> str:
-    """`at` as queries write it: `Z` for an offset of zero, `digits` of the fraction (cut) or none when it is zero."""
-    precision = {3: "milliseconds", 6: "microseconds"}[digits] if at.microsecond else "seconds"
-    return at.astimezone(zone).isoformat(timespec=precision).replace("+00:00", "Z")
+def shown_at(at: int, zone: tzinfo, dialect: Dialect) -> str:
+    """`at` (microseconds) as queries write it in `zone`: `Z` for an offset of zero.
+
+    The fraction has the digits of the age (the others are cut), or none when it is zero.
+    """
+    if dialect.wall_time and str(zone) == "UTC":
+        at = wall_time(at, dialect.zone)
+    precision = {3: "milliseconds", 6: "microseconds"}[dialect.age.digits] if at % SECOND else "seconds"
+    text = (EPOCH + timedelta(microseconds=at)).astimezone(zone).isoformat(timespec=precision)
+    return text.replace("+00:00", "Z")
 
 
 def _properties(event: Event) -> str:
@@ -24,12 +30,13 @@ def _properties(event: Event) -> str:
 
 
 def _everything(event: Event, project: Project, dialect: Dialect) -> bytes:
-    """What `*` gives: an object, with what the server adds to the properties."""
+    """What `*` gives: an object, with what the server adds to the properties since some time after January 2024."""
+    added = {} if dialect.age.is_of_2024 else {"$has_recording": False}
     return encode(
         {
             "uuid": event.id,
             "event": event.event,
-            "properties": {**event.properties, "$has_recording": False},
+            "properties": {**event.properties, **added},
             "timestamp": timestamp(event.at, dialect),
             "team_id": project.id,
             "distinct_id": event.distinct_id,

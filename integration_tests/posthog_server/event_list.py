@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .ages import Age
 from .data import Event, Project
@@ -16,6 +16,7 @@ from .values import DAY, SECOND, microseconds
 DEFAULT_LIMIT = 100
 HIGHEST_OFFSET = 50_000
 LONGEST_RANGE = 366 * DAY
+MOST_TIME = 8000 * 365 * DAY  # of January 2024: somewhere below 9999 years
 
 # The spans below `before` that the server looks at first.
 PROBES = (60 * SECOND, 300 * SECOND, 900 * SECOND, 3600 * SECOND, 6 * 3600 * SECOND, DAY)
@@ -35,9 +36,10 @@ def bounds(query: Mapping[str, str], now: int, age: Age = Age.CLOUD) -> tuple[in
 
     In January 2024 all time where `after` is absent, from the epoch on whatever it says.
     """
-    before = _date(query["before"], now) if query.get("before") else now + 5 * SECOND
     if age.is_of_2024:
-        return max(_date(query["after"], now), 0) if query.get("after") else -1, before
+        after = max(_date(query["after"], now), 0) if "after" in query else -1
+        return after, _date(query["before"], now) if "before" in query else now + 5 * SECOND
+    before = _date(query["before"], now) if query.get("before") else now + 5 * SECOND
     return _date(query["after"], now) if query.get("after") else now - DAY, before
 
 
@@ -70,11 +72,12 @@ def parse(
         oldest_first=_oldest_first(query),
         include_person=age.is_of_2024
         or query.get("include_person", "").lower() in ("true", "1", "yes", "y", "t", "on"),
-        where=_where(query, knows_hogql, dialect),
+        where=_where(query, knows_hogql, dialect) & _equal(query, dialect),
         now=now,
+        ties_by_id=dialect.ties_by_id,
         has_spans=age.has_spans,
     )
-    if before - after > LONGEST_RANGE and not age.is_of_2024:
+    if before - after > (MOST_TIME if age.is_of_2024 else LONGEST_RANGE):
         raise server_error()
     return parsed
 
@@ -94,6 +97,13 @@ def _oldest_first(query: Mapping[str, str]) -> bool:
     if order not in (["timestamp"], ["-timestamp"]):
         raise invalid("orderBy is not a list of columns.")
     return bool(order == ["timestamp"])
+
+
+def _equal(query: Mapping[str, str], dialect: Dialect) -> Where:
+    """What parameters of these names ask for; `event=` is the event of no name."""
+    person_id = query.get("person_id")
+    joined = dialect.joins_persons and person_id is not None
+    return Where(event=query.get("event"), distinct_id=query.get("distinct_id"), person_id=person_id, joined=joined)
 
 
 def _where(query: Mapping[str, str], knows_hogql: bool, dialect: Dialect) -> Where:
@@ -129,3 +139,8 @@ def select(project: Project, query: ListQuery, rng: random.Random) -> tuple[list
             if 2 * len(events) >= query.limit:
                 return events, more
     return first_events(project, query, rng, skip=query.offset)
+
+
+def last_shown(project: Project, query: ListQuery, events: list[Event], rng: random.Random) -> Event:
+    """The event that `next` goes on from: the last of the page, the first of all where the page was to be empty."""
+    return events[-1] if events else first_events(project, replace(query, limit=1), rng)[0][0]

@@ -2,14 +2,14 @@
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
 from .ages import Age
-from .data import Event, Project
+from .data import FAR, Event, Project
 from .event_columns import CELLS, timestamp, type_of
-from .hogql import FAR, JOINED_COLUMNS, Dialect, Where, counted_range, where
+from .hogql import JOINED_COLUMNS, Dialect, Where, counted_range, where
 from .schema_errors import schema_error
 from .selection import Selection, count, first_events
 from .traffic import Refusal, invalid
@@ -80,6 +80,8 @@ def bounds(body: Any, now: int, zone: tzinfo) -> tuple[int, int]:
     if query.get("kind") == "EventsQuery":
         after, before = query.get("after"), query.get("before")
         first = now - DAY if after is None else -FAR if after == "all" else _date(after, now, zone)
+        if isinstance(before, str) and "|" in before:  # a cursor: ties of its timestamp are told apart by id
+            return first, _date(before.partition("|")[0], now, zone) + 1
         return first, now + 5 * SECOND if before is None else _date(before, now, zone)
     try:
         start, end, _ = counted_range(str(query.get("query")), Dialect(zone=zone))
@@ -110,29 +112,23 @@ def require_known_fields(query: Row, age: Age = Age.CLOUD) -> str:
     return kind
 
 
-def dialect_of(query: Row, age: Age, zone: tzinfo, *, knows_created_at: bool = True) -> Dialect:
-    """How the server reads the HogQL of `query`, whose modifiers can ask for another reading."""
+def read_as(query: Row, dialect: Dialect) -> Dialect:
+    """`dialect` as the modifiers of `query` change it."""
     modifiers = query.get("modifiers") or {}
     mode = modifiers.get("personsOnEventsMode")
-    return Dialect(
-        age=age,
-        zone=zone,
+    return replace(
+        dialect,
         in_utc=modifiers.get("convertToProjectTimezone") is False,
-        joins_persons=age.joins_persons if mode is None else mode == "disabled",
-        knows_created_at=knows_created_at,
+        joins_persons=dialect.age.joins_persons if mode is None else mode == "disabled",
     )
 
 
-def parse(
-    query: Row, now: int, project: Project, cap: int, dialect: Dialect | None = None, *, honest_at_cap: bool = False
-) -> Query:
-    """The query, its limit clamped to `cap`. Raises Refusal (400) for what the server does not understand.
+def parse(query: Row, now: int, project: Project, cap: int, dialect: Dialect | None = None) -> Query:
+    """The query, its limit clamped to `cap`; of today's cloud where no dialect is given.
 
-    Args:
-        dialect: today's cloud where it is not given.
-        honest_at_cap: `hasMore` is true to the rows also where the limit is `cap`.
+    Raises Refusal (400) for what the server does not understand.
     """
-    dialect = dialect or dialect_of(query, Age.CLOUD, project.zone)
+    dialect = read_as(query, dialect or Dialect(zone=project.zone))
     kind = require_known_fields(query, dialect.age)
     after, before = bounds({"query": query}, now, dialect.zone)
     if kind == "HogQLQuery":
@@ -153,13 +149,20 @@ def parse(
         after=after,
         before=before,
         limit=limit,
-        tells_more=honest_at_cap or limit < cap,
+        tells_more=limit < cap,  # at the cap there is no row more to see it by
         oldest_first=_oldest_first(query.get("orderBy") or ["timestamp DESC"]),
-        where=where(conditions, dialect) & Where(joined=joined),
+        where=where(conditions, dialect) & Where(joined=joined, tie=_tie(query, dialect)),
         now=now,
+        ties_by_id=dialect.ties_by_id,
         columns=tuple(columns),
         dialect=dialect,
     )
+
+
+def _tie(query: Row, dialect: Dialect) -> tuple[int, str] | None:
+    """Where `before` is a `nextCursor` with an id: its timestamp, and the id below which the ties are wanted."""
+    at, cursor, id = str(query.get("before") or "").partition("|")
+    return (microseconds(at, dialect.zone), id) if cursor and dialect.ties_by_id else None
 
 
 def _limit(query: Row, age: Age) -> int:
@@ -190,7 +193,7 @@ def answer(project: Project, query: Query, found: Found, *, is_cached: bool) -> 
     if dialect.age.is_of_2024:
         common = {"timings": common["timings"]}
     else:
-        common["nextCursor"] = timestamp(found.events[-1].at, dialect) if found.more else None
+        common["nextCursor"] = _cursor(found.events[-1], dialect) if found.more else None
     head = {
         "columns": query.columns,
         "types": [type_of(column, dialect) for column in query.columns],
@@ -202,6 +205,11 @@ def answer(project: Project, query: Query, found: Found, *, is_cached: bool) -> 
     cells = [CELLS[column] for column in query.columns]
     rows = (b"[" + b",".join(cell(event, project, dialect) for cell in cells) + b"]" for event in found.events)
     return encode(head)[:-1] + b',"results":[' + b",".join(rows) + b"]}"
+
+
+def _cursor(last: Event, dialect: Dialect) -> str:
+    at = timestamp(last.at, dialect)
+    return f"{at}|{last.id}" if dialect.ties_by_id else at
 
 
 def _date(value: object, now: int, zone: tzinfo) -> int:

@@ -221,6 +221,25 @@ def rewrite(change: Callable[[Any], Any]) -> dict[str, Any]:
     return {"kind": "rewrite", "change": change}
 
 
+def query_error(sentence: str = "ClickHouse error while executing query.") -> dict[str, Any]:
+    """A query is answered with 200, no rows, and an error in the body."""
+    return _with(error=sentence, results=[], hasMore=False)
+
+
+def from_cache() -> dict[str, Any]:
+    """An answer to a query says that it is an old one, though a new one was forced."""
+    return _with(is_cached=True)
+
+
+def more_without_rows() -> dict[str, Any]:
+    """An answer to a query has no rows and says that there are more."""
+    return _with(results=[], hasMore=True)
+
+
+def _with(**fields: Any) -> dict[str, Any]:
+    return rewrite(lambda answer: {**answer, **fields})
+
+
 def drip(seconds: float) -> dict[str, Any]:
     return {"kind": "drip", "seconds": seconds}
 

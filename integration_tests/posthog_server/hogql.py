@@ -5,14 +5,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 
+from integration_tests.hogql import HogQLError, nodes_of, parse_expr
+
 from .ages import Age
-from .data import Event
+from .data import FAR, Event
 from .people import People
 from .traffic import Refusal, invalid
 from .values import microseconds
 
-FAR = 2**63  # beyond any instant, in microseconds
-
+_FUNCTIONS = {"toString", "endsWith", "toDateTime", "toDateTime64"}
+_COLUMNS = {
+    *("uuid", "event", "properties", "timestamp", "distinct_id", "elements_chain", "created_at"),
+    *("person", "person_id", "pdi"),
+}
 # Columns of events that a join with the distinct ids gives, where a server joins.
 JOINED_COLUMNS = ("person_id", "person.id", "pdi.person_id")
 
@@ -21,12 +26,12 @@ _IN_UTC = re.compile(rf"toDateTime64\(\s*'({_AT})'\s*,\s*6\s*,\s*'UTC'\s*\)")
 _AS_SAID = re.compile(rf"toDateTime\(\s*'({_AT}Z?)'\s*\)|'({_AT})'")
 _INSTANT = rf"(?:toDateTime64\([^()]*\)|toDateTime\([^()]*\)|'{_AT}')"
 _ID_LIKE = re.compile(r"toString\(\s*uuid\s*\)\s+(?i:like)\s+'([^'\\]+)'")
-_ID_IS_NOT = re.compile(r"toString\(\s*uuid\s*\)\s*!=\s*'([^'\\]+)'")
 _ID_ENDS_WITH = re.compile(r"endsWith\(\s*toString\(\s*uuid\s*\)\s*,\s*'([^'\\]+)'\s*\)")
+_ID_IS_NOT = re.compile(r"toString\(\s*uuid\s*\)\s*!=\s*'([^'\\]+)'")
 _CREATED_AT = re.compile(rf"created_at\s*(>=|>|<=|<)\s*({_INSTANT})")
 _PERSON = re.compile(rf"(?:{'|'.join(map(re.escape, JOINED_COLUMNS))})\s*(?:=\s*'([^'\\]+)'|(?i:is\s+not\s+null))")
 _AND = re.compile(r"\s+and\s+", re.IGNORECASE)
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'")
+STRING = re.compile(r"'(?:[^'\\]|\\.)*'")
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _COUNT = re.compile(
     r"\s*(?i:select)\s+count\(\s*\)\s+(?i:from)\s+events\s+(?i:where)\s+"
@@ -41,6 +46,8 @@ class Dialect:
     Attributes:
         zone: the project's, in which a bare date and time is read.
         in_utc: instants are shown in UTC, not in the project's zone.
+        wall_time: instants in UTC are shown as the project's wall time, a fault of some servers.
+        ties_by_id: events of one timestamp come in the order of their ids.
         joins_persons: `person_id` and the like of events come from a join that drops events without a person.
         knows_created_at: whether a column of this name is known.
     """
@@ -48,6 +55,8 @@ class Dialect:
     age: Age = Age.CLOUD
     zone: tzinfo = timezone.utc
     in_utc: bool = False
+    wall_time: bool = False
+    ties_by_id: bool = False
     joins_persons: bool = False
     knows_created_at: bool = True
 
@@ -68,16 +77,21 @@ class Where:
     """What must hold for an event.
 
     Attributes:
-        like: patterns of LIKE that its id fits. `unlike`: ids that are not its own.
+        like: patterns of LIKE that its id fits. `unlike`: ids that it does not have.
         created_start, created_end: created_start <= created_at < created_end (microseconds).
-        joined: its distinct id has a person, since a join would drop it otherwise. `person_id`: that person's.
+        tie: of this timestamp only those whose ids come before this one.
+        event, distinct_id, person_id: what it has, where given.
+        joined: its distinct id has a person, since a join would drop it otherwise.
     """
 
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     created_start: int = -FAR
     created_end: int = FAR
+    tie: tuple[int, str] | None = None
     joined: bool = False
+    event: str | None = None
+    distinct_id: str | None = None
     person_id: str | None = None
 
     def holds(self, event: Event, people: People) -> bool:
@@ -85,8 +99,11 @@ class Where:
             self.created_start <= event.created_at < self.created_end
             and event.id not in self.unlike
             and all(_fits(event.id, pattern) for pattern in self.like)
+            and not (self.tie and event.at == self.tie[0] and uuid_order(event.id) >= uuid_order(self.tie[1]))
             and not (self.joined and people.of(event.distinct_id) is None)
-            and self.person_id in (None, people.id_of(event.distinct_id) if self.person_id else None)
+            and self.event in (None, event.event)
+            and self.distinct_id in (None, event.distinct_id)
+            and (self.person_id is None or self.person_id == people.id_of(event.distinct_id))
         )
 
     def __and__(self, other: "Where") -> "Where":
@@ -95,9 +112,18 @@ class Where:
             unlike=self.unlike + other.unlike,
             created_start=max(self.created_start, other.created_start),
             created_end=min(self.created_end, other.created_end),
+            tie=self.tie or other.tie,
             joined=self.joined or other.joined,
+            event=other.event if self.event is None else self.event,
+            distinct_id=self.distinct_id or other.distinct_id,
             person_id=self.person_id or other.person_id,
         )
+
+
+def uuid_order(id: str) -> tuple[str, str]:
+    """Where ClickHouse has a UUID: by its second half first."""
+    digits = id.replace("-", "")
+    return digits[16:], digits[:16]
 
 
 def _fits(id: str, pattern: str) -> bool:
@@ -114,7 +140,7 @@ def where(expressions: Iterable[str], dialect: Dialect | None = None) -> Where:
 
 
 def _term(text: str, dialect: Dialect) -> Where:
-    dialect.require_known(_CALL.findall(_STRING.sub("''", text)))
+    dialect.require_known(_CALL.findall(STRING.sub("''", text)))
     if match := _ID_LIKE.fullmatch(text):
         return Where(like=(match[1],))
     if match := _ID_ENDS_WITH.fullmatch(text):
@@ -127,11 +153,25 @@ def _term(text: str, dialect: Dialect) -> Where:
     if match and not dialect.knows_created_at:
         raise invalid("Unable to resolve field: created_at")
     if not match:
-        raise invalid(f"Unable to resolve the expression: {text}")
+        raise _not_understood(text)
     comparison, at = match[1], _instant(match[2], dialect)
     if comparison in (">", "<="):  # bounds are whole microseconds
         at += 1
     return Where(created_start=at) if comparison[0] == ">" else Where(created_end=at)
+
+
+def _not_understood(text: str) -> Refusal:
+    """In PostHog's words: what cannot be parsed, or the first function or column that is not known."""
+    try:
+        tree = parse_expr(text)
+    except HogQLError as error:
+        return invalid(str(error).removesuffix(f": {text}"))
+    for node in nodes_of(tree):
+        if node["node"] == "Call" and node["name"] not in _FUNCTIONS:
+            return unsupported(node["name"])
+        if node["node"] == "Field" and node["chain"][0] not in _COLUMNS:
+            return invalid(f"Unable to resolve field: {node['chain'][0]}")
+    return invalid(f"Unable to resolve the expression: {text}")
 
 
 def counted_range(sql: str, dialect: Dialect | None = None) -> tuple[int, int, Where]:
@@ -140,7 +180,7 @@ def counted_range(sql: str, dialect: Dialect | None = None) -> tuple[int, int, W
     Raises Refusal (400) for any other.
     """
     dialect = dialect or Dialect()
-    dialect.require_known(_CALL.findall(_STRING.sub("''", sql)))
+    dialect.require_known(_CALL.findall(STRING.sub("''", sql)))
     match = _COUNT.fullmatch(sql)
     if not match:
         raise invalid(f"Unable to resolve the query: {sql}")

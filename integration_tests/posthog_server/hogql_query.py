@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,7 @@ from .faults import as_refusal, estimated_too_slow, out_of_memory, too_slow
 from .hogql import Dialect, unsupported
 from .hogql_select import DEFAULT_LIMIT, translated
 from .traffic import Refusal, invalid
-from .values import Row, encode
+from .values import Row, encode, microseconds
 
 # By the number of an error in ClickHouse; any other is a 400 in ClickHouse's own words.
 _TOO_MUCH = {159: too_slow, 160: estimated_too_slow, 241: out_of_memory}
@@ -67,9 +66,8 @@ def run(
 
 def _answer(found: Answer, hogql: str, dialect: Dialect, limit: int | None) -> Row:
     """Only where the SQL has no LIMIT does PostHog look whether there is more; in January 2024 it did not say so."""
-    zone, digits = str(dialect.zone), dialect.age.digits
     rows = [
-        [shown(cell, type_, zone, digits) for cell, type_ in zip(row, found.types, strict=True)]
+        [_cell(cell, type_, dialect) for cell, type_ in zip(row, found.types, strict=True)]
         for row in found.rows[:limit]
     ]
     given: Row = {
@@ -86,23 +84,23 @@ def _answer(found: Answer, hogql: str, dialect: Dialect, limit: int | None) -> R
     return {**given, "query_status": None, **paging}
 
 
-def shown(value: Any, type_: str, zone: str, digits: int = 6) -> Any:
-    """`value` of ClickHouse's `type_` as PostHog shows it: an instant in the zone of its type, else in `zone`.
+def shown(value: Any, type_: str, zone: str) -> Any:
+    """`_cell` of today's servers, for a project of `zone`."""
+    return _cell(value, type_, Dialect(zone=ZoneInfo(zone)))
 
-    It has so many digits of fraction, or none when zero, and Z for UTC.
-    """
+
+def _cell(value: Any, type_: str, dialect: Dialect) -> Any:
+    """`value` of ClickHouse's `type_` as PostHog shows it: instants in the zone of the type, else in the project's."""
     if "DateTime" not in type_:
         return value
     if isinstance(value, list):
-        return [shown(item, type_, zone, digits) for item in value]
+        return [_cell(item, type_, dialect) for item in value]
     if isinstance(value, dict):
-        return {key: shown(item, type_, zone, digits) for key, item in value.items()}
+        return {key: _cell(item, type_, dialect) for key, item in value.items()}
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         return value
     named = _ZONE.search(type_)
-    whole, _, fraction = value.rstrip("Z").partition(".")
-    at = datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
-    return shown_at(at, ZoneInfo(named[1] if named else zone), digits)
+    return shown_at(microseconds(value), ZoneInfo(named[1]) if named else dialect.zone, dialect)
 
 
 def _refusal(error: ClickHouseError) -> Refusal:

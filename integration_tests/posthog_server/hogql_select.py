@@ -11,14 +11,14 @@ WHERE `created_at` > '2026-01-01' LIMIT 100
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from integration_tests.clickhouse.tables import Table, quoted
-from integration_tests.hogql import HogQLError, parse_select
+from integration_tests.hogql import HogQLError, children_of, nodes_of, parse_select
 
-from .hogql import Dialect
+from .hogql import STRING, Dialect
 from .traffic import invalid
 from .values import Row
 
@@ -52,11 +52,15 @@ def translated(
 
     In UTC the columns stay as they are. Raises Refusal (400) for what PostHog refuses.
     """
+    is_of_2024 = dialect.age.is_of_2024
+    if is_of_2024 and ";" in STRING.sub("", hogql):
+        raise invalid(f"no viable alternative at input '{hogql[: hogql.index(';') + 1]}'")
     try:
         tree = parse_select(hogql)
     except HogQLError as error:
-        raise invalid(str(error).removesuffix(f": {hogql}"), "syntax_error") from None
-    nodes = list(_nodes(tree))
+        code = "invalid_input" if is_of_2024 else "syntax_error"
+        raise invalid(str(error).removesuffix(f": {hogql}"), code) from None
+    nodes = list(nodes_of(tree))
     dialect.require_known(node["name"] for node in nodes if node["node"] == "Call")
     ctes = {node["name"] for node in nodes if node["node"] == "CTE"}
     editor = _Editor(hogql, values, table, dialect, ctes)
@@ -112,18 +116,18 @@ class _Editor:
             self._visit_join(node)
         elif kind == "SelectQuery":
             outer, self.chains = self.chains, [one["chain"] for one in _own(node) if one["node"] == "Field"]
-            self._visit_children(node)
+            self._visitchildren_of(node)
             self.chains = outer
             self._name_columns(node)
         else:
-            self._visit_children(node)
+            self._visitchildren_of(node)
             if kind == "Alias":
                 self._name(node)
             elif kind == "Call":
                 self._read_as_said(node)
 
-    def _visit_children(self, node: Row) -> None:
-        for child in _children(node):
+    def _visitchildren_of(self, node: Row) -> None:
+        for child in children_of(node):
             self.visit(child)
 
     def _read_as_said(self, call: Row) -> None:
@@ -140,7 +144,7 @@ class _Editor:
 
     def _visit_join(self, node: Row) -> None:
         table = node["table"]
-        for child in _children(node):
+        for child in children_of(node):
             if child is not table or table["node"] != "Field":
                 self.visit(child)
         if table["node"] != "Field":
@@ -152,7 +156,8 @@ class _Editor:
         elif name not in self.ctes:
             found = self.table(name)
             if found is None:
-                raise invalid(f"Unknown table `{name}`.")
+                shown = f'"{table["chain"][0]}"' if self.dialect.age.is_of_2024 else f"`{name}`"
+                raise invalid(f"Unknown table {shown}.")
             selected = self._selected(found, str(node.get("alias") or name))
             self._replace(table, selected + ("" if node.get("alias") else f" AS {quoted(name)}"))
 
@@ -176,13 +181,17 @@ class _Editor:
         return f"toTimeZone({column}, '{self.dialect.zone}') AS {column}"
 
     def _name_columns(self, select: Row) -> None:
-        """Columns are named by the end of a path, else as they are written; `*` skips those of a subquery that are."""
+        """Columns are named by the end of a path, else as they are written.
+
+        `*` skips those of a subquery that are named as they are written, but for function calls on today's servers.
+        """
         columns = select["select"]
         times = Counter(_path(node)[-1] for node in columns if _path(node))
         for node in columns:
             path = _path(node)
             if path[-1:] == ["*"]:
-                if unnamed := _unnamed((select.get("select_from") or {}).get("table")):
+                keeps_calls = not self.dialect.age.is_of_2024
+                if unnamed := _unnamed((select.get("select_from") or {}).get("table"), keeps_calls):
                     names = ", ".join(quoted(self._written(column)) for column in unnamed)
                     self._insert(_place(node, "end"), f" EXCEPT ({names})")
             elif len(path) > 1 and times[path[-1]] == 1:
@@ -264,10 +273,14 @@ def _path(node: Row) -> list[str | int]:
     return chain
 
 
-def _unnamed(subquery: Row | None) -> list[Row]:
-    """The columns of a subquery that have no name of their own. PostHog does not see them from outside."""
+def _unnamed(subquery: Row | None, keeps_calls: bool) -> list[Row]:
+    """The columns of a subquery that have no name of their own: PostHog does not see them from outside.
+
+    `keeps_calls`: a function call has one all the same, as it is printed.
+    """
     first = next(_outermost(subquery), None) if subquery else None
-    return [node for node in first["select"] if not _path(node) and node["node"] not in _NAMED] if first else []
+    named = (*_NAMED, "Call") if keeps_calls else _NAMED
+    return [node for node in first["select"] if not _path(node) and node["node"] not in named] if first else []
 
 
 def _is_property(access: Row) -> bool:
@@ -286,15 +299,9 @@ def _outermost(tree: Row) -> Iterator[Row]:
             yield from _outermost(following["select_query"])
 
 
-def _nodes(node: Row) -> Iterator[Row]:
-    yield node
-    for child in _children(node):
-        yield from _nodes(child)
-
-
 def _own(select: Row) -> Iterator[Row]:
     """The nodes of a SELECT without those of the SELECTs in it."""
-    for child in _children(select):
+    for child in children_of(select):
         if child["node"] not in ("SelectQuery", "SelectSetQuery"):
             yield child
             yield from _own(child)
@@ -303,24 +310,6 @@ def _own(select: Row) -> Iterator[Row]:
 def _is_joined(path: list[str | int]) -> bool:
     """Whether a path from the events on is one that a join gives."""
     return path == ["person_id"] or (len(path) > 1 and path[0] in (JOINED, IDS))
-
-
-def _children(node: Mapping[str, Any]) -> Iterator[Row]:
-    for value in node.values():
-        yield from _nodes_in(value)
-
-
-def _nodes_in(value: Any) -> Iterator[Row]:
-    """The nodes in a field of a node: some fields are lists or maps of them."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _nodes_in(item)
-    elif isinstance(value, dict):
-        if "node" in value:
-            yield value
-        else:
-            for item in value.values():
-                yield from _nodes_in(item)
 
 
 def _place(node: Row, end: str) -> int:

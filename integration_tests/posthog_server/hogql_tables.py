@@ -148,7 +148,8 @@ def _cohort_people(project: Project, now: int) -> Rows:
 
 
 def _visible(project: Project, now: int) -> Iterable[Event]:
-    return (event for event in project.events if event.visible_at <= now)
+    kept_after = project.kept_after(now)
+    return (event for event in project.events if event.visible_at <= now and event.at > kept_after)
 
 
 def _json(properties: Row) -> str:

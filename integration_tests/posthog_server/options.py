@@ -1,7 +1,7 @@
 """How a PostHog differs from others: what it knows, how fast it is, where it stands."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from integration_tests.clickhouse import ClickHouse
@@ -18,7 +18,9 @@ class Options:
         cap: the most events that one page of the list gives; that of the age where it is 0.
         query_cap: the most rows that one query gives; it echoes a greater limit as this one. That of the age where it
             is 0. At this limit an EventsQuery says `hasMore: false`, whatever there is.
-        honest_at_cap: on today's cloud `hasMore` is true to the rows also at `query_cap`, as on no real server.
+        any_tie_order: events of one timestamp come in any order, another at each request, as on older servers.
+        wall_time: "events" and "query": what shows the wall time of projects whose zone is not UTC, labelled as UTC,
+            while bounds stay true. A fault of servers of June 2026.
         page_delay: seconds that each answer takes; an event list or a query holds its place meanwhile.
         cloud_throttles: refuse with 429 as the cloud does; those of then in January 2024.
         public_host: the host, or scheme and host, in `next` where a proxy hides the one that was asked.
@@ -42,7 +44,8 @@ class Options:
     age: Age = Age.CLOUD
     cap: int = 0
     query_cap: int = 0
-    honest_at_cap: bool = False
+    any_tie_order: bool = False
+    wall_time: Collection[str] = ()
     page_delay: float = 0.0
     cloud_throttles: bool = False
     public_host: str = ""

@@ -37,7 +37,12 @@ def one_list(rows: list[Row], query: Mapping[str, str], url: str) -> bytes:
 
 
 def persons(project: Project, query: Mapping[str, str], url: str) -> bytes:
-    """A page of persons: no count, and short by the rows that are dropped after the limit was applied."""
+    """A page of persons: no count, and short by the rows that are dropped after the limit was applied.
+
+    Raises Refusal (500) for a limit that is no number.
+    """
+    if not (query.get("limit") or "0").isdecimal():
+        raise server_error()
     limit, offset = window(query)
     people = list(project.persons)
     page = people[offset : offset + min(limit, PERSONS_WITH_NEXT)]
@@ -46,7 +51,8 @@ def persons(project: Project, query: Mapping[str, str], url: str) -> bytes:
     return encode(
         {
             "next": _url(url, query, limit, offset + limit) if more else None,
-            "previous": _previous(url, query, limit, offset),
+            # The URL of the page itself where the one before is the first.
+            "previous": _url(url, query, limit, offset - limit if offset > limit else offset) if offset else None,
             "results": sorted(kept, key=lambda row: row.get("created_at") or "", reverse=True),
         }
     )
@@ -55,7 +61,7 @@ def persons(project: Project, query: Mapping[str, str], url: str) -> bytes:
 def rows_of(account: Account, project: Project, stream: str, query: Mapping[str, str], rng: random.Random) -> list[Row]:
     """All rows of `stream` that the list shows, in the order of this request."""
     if stream == "cohorts":
-        return _by(project.cohorts, "-created_at", hidden="deleted")
+        return _by(project.cohorts, "-created_at", "deleted")
     if stream == "annotations":
         siblings = [one for one in account.projects.values() if one.organization == project.organization]
         rows = [
@@ -64,17 +70,17 @@ def rows_of(account: Account, project: Project, stream: str, query: Mapping[str,
             for row in list(one.annotations)
             if one is project or row.get("scope") == "organization"
         ]
-        return _by(rows, "-date_marker", hidden="deleted")
+        return _by(rows, "-date_marker", "deleted")
     rows = list(getattr(project, stream))
     name = query.get("order", "").lstrip("-")
     if rows and name and not any(name in row for row in rows):
         raise Refusal(400, "invalid_input", f"Cannot resolve keyword '{name}' into field.")
     rng.shuffle(rows)  # what the order leaves open differs from request to request
     if stream == "feature_flags":
-        hidden = "" if query.get("archived") == "true" else "archived"
-        return _by(rows, query.get("order") or "-created_at", hidden)
+        hidden = () if query.get("archived") == "true" else ("archived",)
+        return _by(rows, query.get("order") or "-created_at", "deleted", *hidden)
     # The default order of insights is by a column that is mostly null, so it leaves nearly all open.
-    return _by(rows, query["order"]) if query.get("order") else rows
+    return _by(rows, query.get("order") or "", "deleted")
 
 
 def require_sound_insights(project: Project, rows: list[Row], query: Mapping[str, str]) -> None:
@@ -88,10 +94,10 @@ def require_sound_insights(project: Project, rows: list[Row], query: Mapping[str
             raise server_error()
 
 
-def _by(rows: list[Row], order: str, hidden: str = "") -> list[Row]:
-    """`rows` without those that have the field `hidden` set, by a field (null is lowest), downwards with a minus."""
+def _by(rows: list[Row], order: str, *hidden: str) -> list[Row]:
+    """`rows` without those that have a field of `hidden` set, by a field (null is lowest), downwards with a minus."""
     name = order.lstrip("-")
-    shown = [row for row in rows if not (hidden and row.get(hidden))]
+    shown = [row for row in rows if not any(row.get(field) for field in hidden)]
 
     def rank(row: Row) -> tuple[bool, Any]:
         value = row.get(name)

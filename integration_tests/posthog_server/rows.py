@@ -203,7 +203,8 @@ def _annotation(id: int, rng: random.Random) -> Row:
         "created_at": _maybe(rng, _time(rng)),
         "updated_at": _time(rng),
         "deleted": False,
-        "scope": "dashboard_item" if on_insight else "project",
+        "scope": "dashboard_item" if on_insight else "tag" if id % 10 == 7 else "project",
+        "tags": ["release", "日本"] if id % 10 == 7 else [],
         "emoji": _maybe(rng, "🚀"),
         "hidden_in_user_interface": _maybe(rng, False),
     }

@@ -3,8 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
-from .data import Event, Project
-from .hogql import FAR, Where
+from .data import FAR, Event, Project
+from .hogql import Where, uuid_order
 from .people import People
 
 
@@ -17,6 +17,7 @@ class Selection:
         limit: the most events of one page.
         where: what else must hold.
         now: the server's clock (microseconds): what becomes visible later is not seen. Without it all is seen.
+        ties_by_id: events of one timestamp come in the order of their ids, as the timestamps do. Else in any order.
     """
 
     after: int
@@ -25,6 +26,7 @@ class Selection:
     oldest_first: bool = False
     where: Where = field(default_factory=Where)
     now: int = FAR
+    ties_by_id: bool = False
 
     def sees(self, event: Event, people: People) -> bool:
         """Whether an event of the range belongs to what was asked for."""
@@ -36,26 +38,32 @@ def first_events(
 ) -> tuple[list[Event], bool]:
     """The events of one page, and whether there are more. `after`, where given, stands for that of `query`.
 
-    The order among events of one timestamp is another each time, also which of them do not fit the page.
+    Unless they are ordered by id, the order among events of one timestamp is another each time, also which of them do
+    not fit the page.
     """
     end = skip + query.limit
+    first = query.after if after is None else after
     all_seen = query.where == Where() and project.events.all_visible_at <= query.now
     people = project.people
     events = project.events.between(
-        query.after if after is None else after,
+        max(first, project.kept_after(query.now)),
         query.before,
         end + 1,
         query.oldest_first,
         None if all_seen else lambda event: query.sees(event, people),
     )
     events = [row for event in events for row in _rows(event)]
-    _shuffle_ties(events, rng)
+    if query.ties_by_id:
+        events.sort(key=lambda event: (event.at, uuid_order(event.id)), reverse=not query.oldest_first)
+    else:
+        _shuffle_ties(events, rng)
     return events[skip:end], len(events) > end
 
 
 def count(project: Project, query: Selection) -> int:
     """How many rows there are, unmerged ones twice."""
-    events, people = project.events.inside(query.after, query.before), project.people
+    after = max(query.after, project.kept_after(query.now))
+    events, people = project.events.inside(after, query.before), project.people
     return sum(len(_rows(event)) for event in events if query.sees(event, people))
 
 

@@ -17,7 +17,7 @@ SECOND = 1_000_000  # microseconds, the unit of all instants of events
 DAY = 86_400 * SECOND
 
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.IGNORECASE
 )
 
 
@@ -51,6 +51,12 @@ def microseconds(text: str, zone: tzinfo = timezone.utc) -> int:
 def isoformat(at: int) -> str:
     """`at` (microseconds) as PostHog writes an event's timestamp: no fraction when it is zero, else six digits."""
     return (EPOCH + timedelta(microseconds=at)).isoformat()
+
+
+def wall_time(at: int, zone: tzinfo) -> int:
+    """What the clocks of `zone` show at an instant, taken for UTC. Both are in microseconds since the epoch."""
+    instant = EPOCH + timedelta(microseconds=at)
+    return (instant.astimezone(zone).replace(tzinfo=timezone.utc) - EPOCH) // timedelta(microseconds=1)
 
 
 def random_uuid(rng: random.Random) -> str:

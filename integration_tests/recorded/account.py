@@ -1,0 +1,121 @@
+"""The account that the recorded server was loaded with, for the embedded one."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from integration_tests.posthog_server import Account, Event, EventTable, Project, account, event, isoformat
+from integration_tests.posthog_server.data import Key
+from integration_tests.posthog_server.values import Row, microseconds
+
+FOLDER = Path(__file__).parent
+DATASET = json.loads((FOLDER / "dataset.json").read_text())
+ROWS = json.loads((FOLDER / "rows.json").read_text())
+
+TIMES = {one["id"]: one["timestamp"] for project in DATASET["projects"] for one in project["events"]}
+
+START, END = microseconds("2023-12-01T00:00:00Z"), microseconds("2024-01-10T00:00:00Z")
+# Of 22,500 events the recorded server gave these as the last of a page of 1,000 and of one of 10,000.
+PLACES: dict[int, int | str] = {0: END - 1, 999: "2024-01-03T11:38:10.736214Z", 9999: "2023-12-21T18:40:08.162531Z", 22_499: START}
+
+_LINK = re.compile(r"([\w-]+)((?:\.[\w-]+)*):?(.*)")
+_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+
+
+class RecordedProject(Project):
+    """A project with the fields that the recorded server shows."""
+
+    def row(self) -> Row:
+        return self._shown("projects")
+
+    def full_row(self) -> Row:
+        return self._shown("project")
+
+    def _shown(self, kind: str) -> Row:
+        own = {"id": self.id, "api_token": f"phc_{self.id}", "name": self.name, **self.settings}
+        return {**ROWS[kind], **own}
+
+
+def recorded_account() -> Account:
+    """The account of `dataset.json`."""
+    projects = [_project(one) for one in DATASET["projects"]]
+    return account(*projects, keys=[Key(DATASET["token"])])
+
+
+def with_many_events() -> Account:
+    """22,500 events in project 1, so placed that the pages of 1,000 and of 10,000 end where the recorded ones do."""
+    places = {place: at if isinstance(at, int) else microseconds(at) for place, at in PLACES.items()}
+    events = []
+    for (first, newest), (last, oldest) in zip(list(places.items()), list(places.items())[1:], strict=False):
+        events += [
+            event(newest - (newest - oldest) * (place - first) // (last - first)) for place in range(first, last)
+        ]
+    made = recorded_account()
+    made.projects[1].events = EventTable([*events, event(START)])
+    return made
+
+
+def _project(given: Row) -> Project:
+    return RecordedProject(
+        given["id"],
+        given["name"],
+        events=EventTable(map(_event, given["events"])),
+        persons=[_person(row) for row in reversed(given["persons"])],
+        cohorts=[_object("cohorts", row, name=row["name"]) for row in given["cohorts"]],
+        feature_flags=_last_deleted(
+            _object("feature_flags", row, name=f"flag {place}", key=f"flag-{place}")
+            for place, row in enumerate(given["feature_flags"])
+        ),
+        annotations=_last_deleted(
+            _object("annotations", row, content=f"note {place}", scope="project" if place else "organization")
+            for place, row in enumerate(given["annotations"])
+        ),
+        insights=_last_deleted(_object("insights", row, name=row["name"]) for row in given["insights"]),
+        settings={"timezone": given["timezone"]},
+    )
+
+
+def _event(given: Row) -> Event:
+    id, at, chain = given["id"], given["timestamp"], given["elements_chain"]
+    fields = {name: given[name] for name in ("event", "distinct_id", "properties", "created_at")}
+    return event(at, id, elements_chain=chain, elements=_elements(chain), **fields)
+
+
+def _person(given: Row) -> Row:
+    own = {**given, "uuid": given["id"], "name": given["properties"]["email"]}
+    return {**ROWS["persons"], **own}
+
+
+def _object(kind: str, given: Row, **own: Any) -> Row:
+    """One of a list. The recorded server made them in this order, some milliseconds apart."""
+    return {**ROWS[kind], "id": given["id"], "created_at": isoformat(END + given["id"]).replace("+00:00", "Z"), **own}
+
+
+def _last_deleted(rows: Iterable[Row]) -> list[Row]:
+    *shown, last = rows
+    return [*shown, {**last, "deleted": True}]
+
+
+def _elements(chain: str) -> list[Row]:
+    """The elements that a chain stands for, as the events list shows them."""
+    return [_element(order, link) for order, link in enumerate(chain.split(";"))] if chain else []
+
+
+def _element(order: int, link: str) -> Row:
+    match = _LINK.fullmatch(link)
+    assert match
+    attributes = dict(_ATTRIBUTE.findall(match[3]))
+    return {
+        "event": None,
+        "text": attributes.get("text"),
+        "tag_name": match[1],
+        "attr_class": match[2][1:].split(".") if match[2] else None,
+        "href": attributes.get("href"),
+        "attr_id": None,
+        "nth_child": int(attributes["nth-child"]),
+        "nth_of_type": int(attributes["nth-of-type"]),
+        "attributes": {name: value for name, value in attributes.items() if name.startswith("attr__")},
+        "order": order,
+    }
