@@ -18,7 +18,12 @@ TIMES = {one["id"]: one["timestamp"] for project in DATASET["projects"] for one 
 
 START, END = microseconds("2023-12-01T00:00:00Z"), microseconds("2024-01-10T00:00:00Z")
 # Of 22,500 events the recorded server gave these as the last of a page of 1,000 and of one of 10,000.
-PLACES: dict[int, int | str] = {0: END - 1, 999: "2024-01-03T11:38:10.736214Z", 9999: "2023-12-21T18:40:08.162531Z", 22_499: START}
+PLACES: dict[int, int | str] = {
+    0: END - 1,
+    999: "2024-01-03T11:38:10.736214Z",
+    9999: "2023-12-21T18:40:08.162531Z",
+    22_499: START,
+}
 
 _LINK = re.compile(r"([\w-]+)((?:\.[\w-]+)*):?(.*)")
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
