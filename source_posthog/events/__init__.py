@@ -6,6 +6,7 @@ is handed to it, and whoever calls it reports to the `Ledger` what was emitted:
     reading.py     read(query, ask): every event of a range once, newest first
     event_list.py  the question as parameters of PostHog's events list, and what its answer proves
     event_query.py the question as a query of PostHog's, and its rows as those of the list
+    query_answer.py what an answer of the query API proves, of any kind of query
     page_size.py   how many rows a query asks for
     ledger.py      what is read of each project, and the state that follows
     windows.py     how a project's time is cut, and what is skipped
