@@ -13,6 +13,7 @@ from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErr
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
+from source_posthog import modifiers
 from source_posthog.errors import NestedTooDeeply, PostHogError
 from source_posthog.sync import Sync
 from source_posthog.transport import RedirectRefused
@@ -49,6 +50,8 @@ class PostHogErrorHandler(DefaultErrorHandler):
         self.sync.log.request(self._stream)
         if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
             return self._interpret_success(response_or_exception)
+        if modifiers.are_refused(response_or_exception, self.sync.answers):
+            raise modifiers.UnknownModifiers  # to the requester, which asks without them
         if self._is_too_slow(response_or_exception):
             words = trouble_of(response_or_exception, self.sync.answers).words
             self.sync.health.troubled(self._stream, Trouble(words, too_slow=True))

@@ -11,9 +11,14 @@ class QueryFacts:
     """Whoever needs a fact first asks for it, and the others wait.
 
     A failure is not remembered: it is raised to whoever asked, and the next one who needs the fact tries again.
+
+    Attributes:
+        knows_modifiers: whether PostHog knows the modifiers of our queries, EventsQuery included: it does until it has
+            answered one that it had refused with them.
     """
 
     def __init__(self) -> None:
+        self.knows_modifiers = True
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._facts: dict[str, Any] = {}
@@ -25,6 +30,12 @@ class QueryFacts:
     def most_rows(self, ask: Callable[[], int]) -> int:
         """How many rows an answer has at the most. Raises what `ask` raises."""
         return cast(int, self._once("most rows", ask))
+
+    def without_modifiers(self) -> bool:
+        """PostHog does not know the modifiers. Returns whether that is news."""
+        with self._lock:
+            was_known, self.knows_modifiers = self.knows_modifiers, False
+            return was_known
 
     def _once(self, fact: str, ask: Callable[[], Any]) -> Any:
         with self._lock:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from airbyte_cdk.sources.declarative.requesters.request_options import Interpola
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorHandler
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog import modifiers
 from source_posthog.budget import AnnouncedBudget
 from source_posthog.errors import PostHogError, Where, place
 from source_posthog.sync import Sync
@@ -82,7 +83,22 @@ class PostHogRequester(HttpRequester):
     def _send(self, *arguments: Any, **options: Any) -> requests.Response | None:
         """As the stock `send_request`, also for exceptions that it does not expect: all become a sentence."""
         with _in_words():
-            return super().send_request(*arguments, **options)
+            body = options.get("request_body_json") or {}
+            if not modifiers.are_in(body):
+                return super().send_request(*arguments, **options)
+            if self.sync.query_facts.knows_modifiers:
+                with suppress(modifiers.UnknownModifiers):
+                    return super().send_request(*arguments, **options)
+            return self._send_without_modifiers(*arguments, **{**options, "request_body_json": modifiers.without(body)})
+
+    def _send_without_modifiers(self, *arguments: Any, **options: Any) -> requests.Response | None:
+        response = super().send_request(*arguments, **options)
+        if self.sync.query_facts.without_modifiers():  # it was not the rest of the query that it refused
+            logger.info(
+                "This PostHog server is an old one, which does not know the modifiers of a query: instants that come "
+                "by query are in the time zone of their project, with its offset."
+            )
+        return response
 
     def _require_gone(self, response: requests.Response, where: Where) -> None:
         """Raise PostHogError unless the project is gone; warn of it if it is."""
