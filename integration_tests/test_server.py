@@ -16,7 +16,7 @@ from integration_tests.posthog_server import (
     microseconds,
 )
 from integration_tests.posthog_server.event_list import ListQuery, select
-from integration_tests.posthog_server.hogql import Where, where
+from integration_tests.posthog_server.hogql import Dialect, Where, where
 from integration_tests.posthog_server.traffic import Refusal
 
 ENDS_IN_3 = "toString(uuid) like '%3'"
@@ -142,7 +142,7 @@ def test_filters_say_what_they_mean_to_both_ways_to_ask() -> None:
         suffixes=("3", "43"), created_start=microseconds("2026-11-01T00:00:00Z")
     )
     with pytest.raises(Refusal):
-        where([ARRIVED], knows_created_at=False)
+        where([ARRIVED], Dialect(knows_created_at=False))
 
 
 def test_a_range_that_is_longer_than_the_server_can_do_is_too_slow() -> None:

@@ -4,6 +4,7 @@
 `demo.py` makes whole accounts, `faults.py` makes trouble.
 """
 
+from .ages import Age
 from .api import PostHog
 from .data import KEY, Account, Event, EventTable, Key, Project, account, account_with, event
 from .demo import benchmark_account, demo_account
@@ -44,6 +45,7 @@ __all__ = [
     "KEY",
     "SECOND",
     "Account",
+    "Age",
     "Event",
     "EventTable",
     "Fault",

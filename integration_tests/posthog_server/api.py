@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import event_list, event_query, hogql_query, row_lists
+from .ages import Age
 from .data import KEY, Account, Key, Project
 from .faults import FaultPlan, as_refusal, estimated_too_slow, out_of_memory, too_many_queries, too_slow
+from .hogql import Dialect
 from .hogql_tables import ProjectTables
 from .options import Options
 from .selection import Selection
@@ -62,12 +64,14 @@ class PostHog(Options):
 
     def __post_init__(self) -> None:
         self.path_prefix = self.path_prefix.rstrip("/")
+        self.cap = self.cap or self.age.list_cap
+        self.query_cap = self.query_cap or self.age.query_cap
         self.faults = FaultPlan()
         self.closing = threading.Event()  # ends the waits when the server stops
         self._rng = random.Random(self.seed)
         self._lock = threading.Lock()
         self._turns = {"events": Turns(EVENT_LISTS_AT_ONCE), "query": Turns(QUERIES_AT_ONCE)}
-        self._throttles = Throttles(lambda: self.clock())  # tests may put another clock in place
+        self._throttles = Throttles(lambda: self.clock(), self.age)  # tests may put another clock in place
         self._cache: dict[tuple[int, str], Any] = {}
         self._tables = ProjectTables(self.clickhouse) if self.clickhouse else None
         self.reset()
@@ -136,7 +140,7 @@ class PostHog(Options):
         names = {name.lower(): value for name, value in headers.items()}
         seen = Seen(stream, project_id, inner, params, names, _decoded(body))
         if stream == "events":
-            seen.after, seen.before = event_list.bounds(params, self._now())
+            seen.after, seen.before = event_list.bounds(params, self._now(), self.age)
         elif stream == "query":
             project = self.account.projects.get(project_id or 0)
             seen.after, seen.before = event_query.bounds(
@@ -250,13 +254,11 @@ class PostHog(Options):
     # --- events
 
     def _events(self, project: Project, seen: Seen) -> bytes:
-        query = event_list.parse(
-            seen.query,
-            self._now(),
-            self.cap,
-            knows_hogql=not self.without_hogql_filter,
-            knows_created_at=not self.without_created_at_filter,
+        dialect = Dialect(
+            age=self.age, zone=project.zone, in_utc=True, knows_created_at=not self.without_created_at_filter
         )
+        knows_hogql = not self.without_hogql_filter
+        query = event_list.parse(seen.query, self._now(), self.cap, dialect, knows_hogql=knows_hogql)
         with self._turns["events"].taken(project.id, self.third_list_wait, server_error):
             self.closing.wait(self.page_delay + (self.offset_penalty if query.offset else 0))
             self._require_fast(project, query)
@@ -275,15 +277,17 @@ class PostHog(Options):
     def _query(self, project: Project, seen: Seen) -> bytes:
         if not seen.headers.get("content-type", "").startswith("application/json"):
             raise Refusal(415, "unsupported_media_type", "Unsupported media type in request.")
-        is_forced = event_query.is_forced(seen.body)
+        is_forced = event_query.is_forced(seen.body, self.age)
         asked = seen.body["query"]
-        kind = event_query.require_known_fields(asked)
-        if kind == "HogQLQuery" and self._tables is not None:
-            run = partial(self._hogql, project, asked, self._tables)
-            answer, is_cached = self._found(project, asked, is_forced, run)
-            return hogql_query.body(answer, is_cached=is_cached)
+        kind = event_query.require_known_fields(asked, self.age)
         knows_created_at = not self.without_created_at_filter
-        query = event_query.parse(asked, self._now(), project, self.query_cap, knows_created_at=knows_created_at)
+        dialect = event_query.dialect_of(asked, self.age, project.zone, knows_created_at=knows_created_at)
+        if kind == "HogQLQuery" and self._tables is not None:
+            run = partial(self._hogql, project, asked, dialect, self._tables)
+            answer, is_cached = self._found(project, asked, is_forced, run)
+            return hogql_query.body(answer, self.age, is_cached=is_cached)
+        honest = self.honest_at_cap and self.age is Age.CLOUD
+        query = event_query.parse(asked, self._now(), project, self.query_cap, dialect, honest_at_cap=honest)
 
         def find() -> event_query.Found:
             if isinstance(query, event_query.EventsQuery):  # a count reads one column, whatever the range
@@ -303,13 +307,12 @@ class PostHog(Options):
             self._cache[same] = found = find()
         return found, False
 
-    def _hogql(self, project: Project, asked: Row, tables: ProjectTables) -> Row:
+    def _hogql(self, project: Project, asked: Row, dialect: Dialect, tables: ProjectTables) -> Row:
         return hogql_query.run(
             tables.clickhouse,
             asked,
             lambda name: tables.get(project, name, self._now()),
-            zone=str(project.zone),
-            in_utc=event_query.in_utc(asked),
+            dialect,
             greatest=self.query_cap,
             seconds=self.hogql_seconds,
             most_rows=self.most_rows_scanned,

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .ages import Age
 from .data import Event, Project
-from .hogql import Where, where
+from .hogql import Dialect, Where, where
 from .selection import Selection, first_events
-from .traffic import invalid, server_error
+from .traffic import Refusal, invalid, server_error
 from .values import DAY, SECOND, microseconds
 
 DEFAULT_LIMIT = 100
@@ -22,17 +23,22 @@ PROBES = (60 * SECOND, 300 * SECOND, 900 * SECOND, 3600 * SECOND, 6 * 3600 * SEC
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery(Selection):
-    """What an event list was asked for."""
+    """What an event list was asked for. `has_spans`: the server looks at short spans first."""
 
     offset: int = 0
     include_person: bool = False
+    has_spans: bool = True
 
 
-def bounds(query: Mapping[str, str], now: int) -> tuple[int, int]:
-    """`after` and `before` of a query (microseconds): the last 24 hours where absent, now where it does not parse."""
-    after = _date(query["after"], now) if query.get("after") else now - DAY
+def bounds(query: Mapping[str, str], now: int, age: Age = Age.CLOUD) -> tuple[int, int]:
+    """`after` and `before` of a query (microseconds): the last 24 hours where absent, now where it does not parse.
+
+    In January 2024 all time where `after` is absent, from the epoch on whatever it says.
+    """
     before = _date(query["before"], now) if query.get("before") else now + 5 * SECOND
-    return after, before
+    if age.is_of_2024:
+        return max(_date(query["after"], now), 0) if query.get("after") else -1, before
+    return _date(query["after"], now) if query.get("after") else now - DAY, before
 
 
 def _date(text: str, now: int) -> int:
@@ -43,34 +49,41 @@ def _date(text: str, now: int) -> int:
 
 
 def parse(
-    query: Mapping[str, str], now: int, cap: int, *, knows_hogql: bool = True, knows_created_at: bool = True
+    query: Mapping[str, str], now: int, cap: int, dialect: Dialect | None = None, *, knows_hogql: bool = True
 ) -> ListQuery:
-    """The query, its limit clamped to `cap`. Raises Refusal: 400 for what cannot be read, 500 for a too long range."""
-    after, before = bounds(query, now)
-    limit = _number(query, "limit") or DEFAULT_LIMIT
-    offset = _number(query, "offset")
+    """The query, its limit clamped to `cap`; of today's cloud where no dialect is given.
+
+    Raises Refusal: 400 for what cannot be read, 500 for a too long range. January 2024: 500 for HogQL and numbers that
+    cannot be read; any range will do.
+    """
+    dialect = dialect or Dialect()
+    age = dialect.age
+    after, before = bounds(query, now, age)
+    offset = _number(query, "offset", 0, age)
     if offset > HIGHEST_OFFSET:
         raise invalid(f"Offset cannot be larger than {HIGHEST_OFFSET}.")
     parsed = ListQuery(
         after=after,
         before=before,
-        limit=min(limit, cap),
+        limit=min(_number(query, "limit", DEFAULT_LIMIT, age), cap),
         offset=offset,
         oldest_first=_oldest_first(query),
-        include_person=query.get("include_person", "").lower() in ("true", "1", "yes", "y", "t", "on"),
-        where=_where(query, knows_hogql, knows_created_at),
+        include_person=age.is_of_2024
+        or query.get("include_person", "").lower() in ("true", "1", "yes", "y", "t", "on"),
+        where=_where(query, knows_hogql, dialect),
         now=now,
+        has_spans=age.has_spans,
     )
-    if before - after > LONGEST_RANGE:
+    if before - after > LONGEST_RANGE and not age.is_of_2024:
         raise server_error()
     return parsed
 
 
-def _number(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name) or "0"
+def _number(query: Mapping[str, str], name: str, default: int, age: Age) -> int:
+    text = query.get(name) or str(default)
     if not re.fullmatch(r"\d{1,18}", text):
-        raise invalid(f"{name} must be a positive integer.")
-    return int(text)
+        raise server_error() if age.is_of_2024 else invalid(f"{name} must be a positive integer.")
+    return int(text) if age.is_of_2024 else int(text) or default
 
 
 def _oldest_first(query: Mapping[str, str]) -> bool:
@@ -83,7 +96,7 @@ def _oldest_first(query: Mapping[str, str]) -> bool:
     return bool(order == ["timestamp"])
 
 
-def _where(query: Mapping[str, str], knows_hogql: bool, knows_created_at: bool) -> Where:
+def _where(query: Mapping[str, str], knows_hogql: bool, dialect: Dialect) -> Where:
     try:
         filters = json.loads(query.get("properties") or "[]")
     except ValueError:
@@ -94,7 +107,12 @@ def _where(query: Mapping[str, str], knows_hogql: bool, knows_created_at: bool) 
         if not isinstance(expression, str):
             raise invalid(f"Unable to resolve the filter {json.dumps(one)}")
         expressions.append(expression)
-    return where(expressions, knows_created_at=knows_created_at)
+    try:
+        return where(expressions, dialect)
+    except Refusal:
+        if dialect.age.is_of_2024:
+            raise server_error() from None
+        raise
 
 
 def select(project: Project, query: ListQuery, rng: random.Random) -> tuple[list[Event], bool]:
@@ -103,7 +121,7 @@ def select(project: Project, query: ListQuery, rng: random.Random) -> tuple[list
     It looks at short spans below `before` first and believes what the first one says that holds half a page: so "no
     more" can be wrong. Oldest first there is nothing to look at first.
     """
-    if not query.oldest_first:
+    if query.has_spans and not query.oldest_first:
         for span in PROBES:
             if span >= query.before - query.after:
                 break

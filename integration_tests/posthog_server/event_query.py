@@ -2,19 +2,20 @@
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta, timezone, tzinfo
+from datetime import tzinfo
 from typing import Any
 
+from .ages import Age
 from .data import Event, Project
-from .hogql import counted_range, where
+from .event_columns import CELLS, timestamp, type_of
+from .hogql import FAR, JOINED_COLUMNS, Dialect, Where, counted_range, where
+from .schema_errors import schema_error
 from .selection import Selection, count, first_events
 from .traffic import Refusal, invalid
-from .values import DAY, EPOCH, SECOND, Row, encode, microseconds
+from .values import DAY, SECOND, Row, encode, microseconds
 
 DEFAULT_LIMIT = 100
-GREATEST_LIMIT = 50_000
 FORCED = ("force_blocking", "force_async")
 CACHED = ("blocking", "async", "lazy_async", "async_except_on_cache_miss", "force_cache")
 ORDERS = {"timestamp": True, "timestamp asc": True, "timestamp desc": False}
@@ -27,10 +28,11 @@ _FIELDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class EventsQuery(Selection):
-    """What an EventsQuery asks for. `zone` is the one that it wants timestamps in."""
+    """What an EventsQuery asks for. `tells_more`: its answer says where there are more rows than the limit."""
 
+    tells_more: bool = True
     columns: tuple[str, ...] = ("uuid", "timestamp")
-    zone: tzinfo = timezone.utc
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,14 @@ class Found:
     number: int = 0
 
 
-def is_forced(body: Any) -> bool:
+def is_forced(body: Any, age: Age = Age.CLOUD) -> bool:
     """Whether a request wants an answer that is not from the cache. Raises Refusal (400) for what is no request."""
+    if age.is_of_2024:
+        if not isinstance(body, dict):
+            raise Refusal(400, "parse_error", "JSON parse error - Expecting value", type_="invalid_request")
+        if not isinstance(body.get("query"), dict):
+            raise schema_error(body.get("query"), [])
+        return bool(body.get("refresh"))
     if not isinstance(body, dict) or not isinstance(body.get("query"), dict):
         raise invalid("JSON parse error or no query in the body.", "parse_error")
     _no_others(body, {"query", "refresh", "name", "client_query_id"})
@@ -71,32 +79,64 @@ def bounds(body: Any, now: int, zone: tzinfo) -> tuple[int, int]:
         return 0, 0
     if query.get("kind") == "EventsQuery":
         after, before = query.get("after"), query.get("before")
-        return (
-            now - DAY if after is None else _date(after, now, zone),
-            now + 5 * SECOND if before is None else _date(before, now, zone),
-        )
+        first = now - DAY if after is None else -FAR if after == "all" else _date(after, now, zone)
+        return first, now + 5 * SECOND if before is None else _date(before, now, zone)
     try:
-        start, end, _ = counted_range(str(query.get("query")))
+        start, end, _ = counted_range(str(query.get("query")), Dialect(zone=zone))
     except Refusal:
         return 0, 0
     return start - 1, end
 
 
-def require_known_fields(query: Row) -> str:
-    """The kind of `query`. Raises Refusal (400) for an unknown kind, and for a field that its kind does not have."""
+def require_known_fields(query: Row, age: Age = Age.CLOUD) -> str:
+    """The kind of `query`. Raises Refusal (400) for an unknown kind, and for a field that its kind does not have.
+
+    In January 2024 the refusal names all that every kind dislikes.
+    """
     kind = str(query.get("kind"))
+    modifiers = query.get("modifiers") or {}
+    if age.is_of_2024:
+        known = _FIELDS.get(kind, set()) - ({"modifiers"} if not age.modifiers(kind) else set())
+        unknown = sorted(query.keys() - {"kind"} - known)
+        if isinstance(modifiers, dict) and "modifiers" in known:
+            unknown += [f"modifiers.{name}" for name in sorted(modifiers.keys() - age.modifiers(kind))]
+        if kind not in _FIELDS or unknown:
+            raise schema_error(query, unknown)
+        return kind
     if kind not in _FIELDS:
         raise invalid(f"Unsupported query kind: {kind}")
     _no_others(query, {"kind", *_FIELDS[kind]})
+    _no_others(modifiers, age.modifiers(kind))
     return kind
 
 
-def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at: bool = True) -> Query:
-    """The query, its limit clamped to `cap`. Raises Refusal (400) for what the server does not understand."""
-    kind = require_known_fields(query)
-    after, before = bounds({"query": query}, now, project.zone)
+def dialect_of(query: Row, age: Age, zone: tzinfo, *, knows_created_at: bool = True) -> Dialect:
+    """How the server reads the HogQL of `query`, whose modifiers can ask for another reading."""
+    modifiers = query.get("modifiers") or {}
+    mode = modifiers.get("personsOnEventsMode")
+    return Dialect(
+        age=age,
+        zone=zone,
+        in_utc=modifiers.get("convertToProjectTimezone") is False,
+        joins_persons=age.joins_persons if mode is None else mode == "disabled",
+        knows_created_at=knows_created_at,
+    )
+
+
+def parse(
+    query: Row, now: int, project: Project, cap: int, dialect: Dialect | None = None, *, honest_at_cap: bool = True
+) -> Query:
+    """The query, its limit clamped to `cap`. Raises Refusal (400) for what the server does not understand.
+
+    Args:
+        dialect: today's cloud where it is not given.
+        honest_at_cap: `hasMore` is true to the rows also where the limit is `cap`.
+    """
+    dialect = dialect or dialect_of(query, Age.CLOUD, project.zone)
+    kind = require_known_fields(query, dialect.age)
+    after, before = bounds({"query": query}, now, dialect.zone)
     if kind == "HogQLQuery":
-        *_, holds = counted_range(str(query.get("query")), knows_created_at=knows_created_at)
+        *_, holds = counted_range(str(query.get("query")), dialect)
         return CountQuery(after=after, before=before, where=holds, now=now)
     columns = query.get("select")
     if not columns or not _are_strings(columns):
@@ -104,96 +144,64 @@ def parse(query: Row, now: int, project: Project, cap: int, *, knows_created_at:
     unknown = [column for column in columns if column not in CELLS]
     if unknown:
         raise invalid(f"Unable to resolve field: {unknown[0]}")
-    limit = query.get("limit", DEFAULT_LIMIT)
-    if type(limit) is not int or limit < 1:
-        raise invalid("limit: Input should be a valid integer")
     conditions = query.get("where") or []
     if not _are_strings(conditions):
         raise invalid("where: a list of expressions is required")
+    joined = dialect.joins_persons and not {*columns}.isdisjoint(JOINED_COLUMNS)
+    limit = min(_limit(query, dialect.age), cap)
     return EventsQuery(
         after=after,
         before=before,
-        limit=min(limit, cap, GREATEST_LIMIT),
+        limit=limit,
+        tells_more=honest_at_cap or limit < cap,
         oldest_first=_oldest_first(query.get("orderBy") or ["timestamp DESC"]),
-        where=where(conditions, knows_created_at=knows_created_at),
+        where=where(conditions, dialect) & Where(joined=joined),
         now=now,
         columns=tuple(columns),
-        zone=timezone.utc if in_utc(query) else project.zone,
+        dialect=dialect,
     )
+
+
+def _limit(query: Row, age: Age) -> int:
+    limit = query.get("limit", DEFAULT_LIMIT)
+    if age.is_of_2024:
+        limit = limit or DEFAULT_LIMIT
+        return limit if limit > 0 else DEFAULT_LIMIT
+    if type(limit) is not int or limit < 1:
+        raise invalid("limit: Input should be a valid integer")
+    return limit
 
 
 def find(project: Project, query: Query, rng: random.Random) -> Found:
     """What there is as of now."""
     if isinstance(query, CountQuery):
         return Found(number=count(project, query))
-    return Found(*first_events(project, query, rng))
+    events, more = first_events(project, query, rng)
+    return Found(events, more and query.tells_more)
 
 
 def answer(project: Project, query: Query, found: Found, *, is_cached: bool) -> bytes:
     """The body of the reply."""
-    common = {"error": None, "is_cached": is_cached, "query_status": None, "timings": [{"k": ".", "t": 0.01}]}
+    common: Row = {"is_cached": is_cached, "error": None, "query_status": None, "timings": [{"k": ".", "t": 0.01}]}
     if isinstance(query, CountQuery):
         names = {"columns": ["count()"], "types": [["count()", "UInt64"]]}
         return encode({"results": [[found.number]], **names, "hasMore": False, "limit": 100, "offset": 0, **common})
+    dialect = query.dialect
+    if dialect.age.is_of_2024:
+        common = {"timings": common["timings"]}
+    else:
+        common["nextCursor"] = timestamp(found.events[-1].at, dialect) if found.more else None
     head = {
         "columns": query.columns,
-        "types": [_type(column, query.zone) for column in query.columns],
+        "types": [type_of(column, dialect) for column in query.columns],
         "hasMore": found.more,
         "limit": query.limit,
         "offset": 0,
-        "nextCursor": timestamp(found.events[-1].at, query.zone) if found.more else None,
         **common,
     }
     cells = [CELLS[column] for column in query.columns]
-    rows = (b"[" + b",".join(cell(event, project, query.zone) for cell in cells) + b"]" for event in found.events)
+    rows = (b"[" + b",".join(cell(event, project, dialect) for cell in cells) + b"]" for event in found.events)
     return encode(head)[:-1] + b',"results":[' + b",".join(rows) + b"]}"
-
-
-def timestamp(at: int, zone: tzinfo) -> str:
-    """`at` (microseconds) as queries write it: `Z` for an offset of zero, six digits of fraction or none when zero."""
-    return (EPOCH + timedelta(microseconds=at)).astimezone(zone).isoformat().replace("+00:00", "Z")
-
-
-def _properties(event: Event) -> str:
-    return encode(event.properties).decode()
-
-
-def _everything(event: Event, project: Project, zone: tzinfo) -> bytes:
-    """What `*` gives: an object, with what the server adds to the properties."""
-    return encode(
-        {
-            "uuid": event.id,
-            "event": event.event,
-            "properties": {**event.properties, "$has_recording": False},
-            "timestamp": timestamp(event.at, zone),
-            "team_id": project.id,
-            "distinct_id": event.distinct_id,
-            "elements_chain": event.elements_chain,
-            "created_at": timestamp(event.created_at, zone),
-        }
-    )
-
-
-Cell = Callable[[Event, Project, tzinfo], bytes]
-
-CELLS: dict[str, Cell] = {
-    "*": _everything,
-    "uuid": lambda event, project, zone: encode(event.id),
-    "event": lambda event, project, zone: encode(event.event),
-    "properties": lambda event, project, zone: encode(_properties(event)),
-    "timestamp": lambda event, project, zone: encode(timestamp(event.at, zone)),
-    "distinct_id": lambda event, project, zone: encode(event.distinct_id),
-    "elements_chain": lambda event, project, zone: encode(event.elements_chain),
-    "person": lambda event, project, zone: project.people.queried(event.distinct_id),
-    "person_id": lambda event, project, zone: encode(project.people.id_of(event.distinct_id)),
-    "created_at": lambda event, project, zone: encode(timestamp(event.created_at, zone)),
-}
-
-
-def _type(column: str, zone: tzinfo) -> str:
-    if column in ("timestamp", "created_at"):
-        return f"DateTime64(6, '{'UTC' if zone is timezone.utc else zone}')"
-    return {"uuid": "UUID", "person_id": "UUID", "*": "Tuple"}.get(column, "String")
 
 
 def _date(value: object, now: int, zone: tzinfo) -> int:
@@ -208,13 +216,6 @@ def _oldest_first(order: Any) -> bool:
     if known is None:
         raise invalid(f"Unable to resolve the order: {json.dumps(order)}")
     return known
-
-
-def in_utc(query: Row) -> bool:
-    """Whether instants shall come in UTC, not in the project's zone. Raises Refusal (400) for other modifiers."""
-    modifiers = query.get("modifiers") or {}
-    _no_others(modifiers, {"convertToProjectTimezone"})
-    return modifiers.get("convertToProjectTimezone") is False
 
 
 def _are_strings(value: Any) -> bool:

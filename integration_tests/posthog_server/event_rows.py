@@ -18,12 +18,14 @@ def make_events(
     created_at: int = NOT_GIVEN,
     late: int = 0,
     lag: int = 0,
+    anonymous: float = 0.0,
 ) -> list[Event]:
     """`n` events in [start, start + span) (microseconds; a span of 1 makes them all tie), in no order.
 
     Every seventh falls on a whole second. Their distinct ids are those of `make_persons`, and of a few strangers.
     They arrive at `created_at`, or up to `late` microseconds after their timestamps, and can be seen up to `lag`
-    microseconds after they arrived, out of its order; with a lag of 0 at once, whatever the clock.
+    microseconds after they arrived, out of its order; with a lag of 0 at once, whatever the clock. A share of them is
+    `anonymous`: of distinct ids that no person has.
     """
     events = []
     for place in range(n):
@@ -31,6 +33,8 @@ def make_events(
         if place % 7 == 0 and at - at % SECOND >= start:
             at -= at % SECOND
         made = _event(place, at, rng, f"user-{project}-{rng.randrange(people + people // 10 + 1)}")
+        if anonymous and rng.random() < anonymous:
+            made.distinct_id = f"anonymous-{project}-{rng.randrange(people)}"
         if created_at != NOT_GIVEN:
             made.created_at = created_at
         elif late:

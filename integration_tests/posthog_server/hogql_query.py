@@ -8,14 +8,26 @@ from zoneinfo import ZoneInfo
 
 from integration_tests.clickhouse import Answer, ClickHouse, ClickHouseError, Table
 
+from .ages import Age
+from .event_columns import shown_at
 from .faults import as_refusal, estimated_too_slow, out_of_memory, too_slow
+from .hogql import Dialect, unsupported
 from .hogql_select import DEFAULT_LIMIT, translated
 from .traffic import Refusal, invalid
 from .values import Row, encode
 
 # By the number of an error in ClickHouse; any other is a 400 in ClickHouse's own words.
 _TOO_MUCH = {159: too_slow, 160: estimated_too_slow, 241: out_of_memory}
+_UNKNOWN_FUNCTION = 46
 _UNKNOWN_IDENTIFIER = 47
+
+# What an answer of January 2024 says of how it was read.
+MODIFIERS_OF_2024 = {
+    "inCohortVia": "subquery",
+    "materializationMode": "legacy_null_as_null",
+    "personsArgMaxVersion": "auto",
+    "personsOnEventsMode": "disabled",
+}
 
 _NAMED = re.compile(r"[`']([^`']+)[`']")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
@@ -26,9 +38,8 @@ def run(
     clickhouse: ClickHouse,
     query: Row,
     table: Callable[[str], Table | None],
+    dialect: Dialect,
     *,
-    zone: str,
-    in_utc: bool,
     greatest: int,
     seconds: float,
     most_rows: int | None,
@@ -37,68 +48,73 @@ def run(
     """The answer to `query`, without what depends on the cache. Raises Refusal.
 
     Args:
-        zone: the project's, in which a bare date and time is read; `in_utc`: columns of instants come in UTC.
         greatest: the LIMIT that greater ones are clamped to.
         seconds: the longest that ClickHouse may take. `most_rows`: the most that it may read.
     """
     values = query.get("values", {})
     if not isinstance(query.get("query"), str) or not isinstance(values, dict):
         raise invalid("query: a string is required, and values: an object")
-    statement = translated(query["query"], values, table, None if in_utc else zone, greatest)
+    statement = translated(query["query"], values, table, dialect, greatest)
+    settings: dict[str, str | float] = {"session_timezone": str(dialect.zone), "max_execution_time": seconds}
     try:
-        found = clickhouse.select(statement.sql, {"session_timezone": zone, "max_execution_time": seconds})
+        found = clickhouse.select(statement.sql, settings)
     except ClickHouseError as error:
         raise _refusal(error) from None
     if most_rows is not None and found.rows_read > most_rows:
         raise too_many_rows()
-    return _answer(found, query["query"], zone, min(DEFAULT_LIMIT, greatest) if not statement.limited else None)
+    return _answer(found, query["query"], dialect, min(DEFAULT_LIMIT, greatest) if not statement.limited else None)
 
 
-def _answer(found: Answer, hogql: str, zone: str, limit: int | None) -> Row:
-    """Only where the SQL has no LIMIT does PostHog look whether there is more."""
+def _answer(found: Answer, hogql: str, dialect: Dialect, limit: int | None) -> Row:
+    """Only where the SQL has no LIMIT does PostHog look whether there is more; in January 2024 it did not say so."""
+    zone, digits = str(dialect.zone), dialect.age.digits
     rows = [
-        [shown(cell, type_, zone) for cell, type_ in zip(row, found.types, strict=True)] for row in found.rows[:limit]
+        [shown(cell, type_, zone, digits) for cell, type_ in zip(row, found.types, strict=True)]
+        for row in found.rows[:limit]
     ]
-    paging = {} if limit is None else {"hasMore": len(found.rows) > limit, "limit": limit, "offset": 0}
-    return {
+    given: Row = {
         "results": rows,
         "columns": found.columns,
         "types": [list(pair) for pair in zip(found.columns, found.types, strict=True)],
         "hogql": hogql,
         "error": None,
-        "query_status": None,
         "timings": [{"k": ".", "t": 0.01}],
-        **paging,
     }
+    if dialect.age.is_of_2024:
+        return {**given, "clickhouse": "", "explain": None, "query": None, "modifiers": MODIFIERS_OF_2024}
+    paging = {} if limit is None else {"hasMore": len(found.rows) > limit, "limit": limit, "offset": 0}
+    return {**given, "query_status": None, **paging}
 
 
-def shown(value: Any, type_: str, zone: str) -> Any:
+def shown(value: Any, type_: str, zone: str, digits: int = 6) -> Any:
     """`value` of ClickHouse's `type_` as PostHog shows it: an instant in the zone of its type, else in `zone`.
 
-    It has six digits of fraction, or none when zero, and Z for UTC.
+    It has so many digits of fraction, or none when zero, and Z for UTC.
     """
     if "DateTime" not in type_:
         return value
     if isinstance(value, list):
-        return [shown(item, type_, zone) for item in value]
+        return [shown(item, type_, zone, digits) for item in value]
     if isinstance(value, dict):
-        return {key: shown(item, type_, zone) for key, item in value.items()}
+        return {key: shown(item, type_, zone, digits) for key, item in value.items()}
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         return value
     named = _ZONE.search(type_)
     whole, _, fraction = value.rstrip("Z").partition(".")
     at = datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
-    return at.astimezone(ZoneInfo(named[1] if named else zone)).isoformat().replace("+00:00", "Z")
+    return shown_at(at, ZoneInfo(named[1] if named else zone), digits)
 
 
 def _refusal(error: ClickHouseError) -> Refusal:
     if trouble := _TOO_MUCH.get(error.code):
         return as_refusal(trouble())
+    if error.code == _UNKNOWN_FUNCTION and (named := _NAMED.search(error.message)):
+        return unsupported(named[1])
     if error.code == _UNKNOWN_IDENTIFIER and (named := _NAMED.search(error.message)):
         return invalid(f"Unable to resolve field: {named[1]}")
     return invalid(error.message, error.name.lower())
 
 
-def body(answer: Row, *, is_cached: bool) -> bytes:
+def body(answer: Row, age: Age, *, is_cached: bool) -> bytes:
     """The reply's."""
-    return encode({**answer, "is_cached": is_cached})
+    return encode(answer if age.is_of_2024 else {**answer, "is_cached": is_cached})

@@ -18,14 +18,16 @@ from typing import Any
 from integration_tests.clickhouse.tables import Table, quoted
 from integration_tests.hogql import HogQLError, parse_select
 
+from .hogql import Dialect
 from .traffic import invalid
 from .values import Row
 
 DEFAULT_LIMIT = 100
-GREATEST_LIMIT = 50_000
 
 TABLE_FUNCTIONS = {"numbers"}
-JOINED = "person"  # columns of this name and a dot are those of a table that is joined where a query names them
+# Columns of these names and a dot are those of a table that is joined where a query names them.
+JOINED, IDS = "person", "pdi"
+HAS_PERSON = "pdi.has_person"  # which rows a join leaves
 _NAMED = ("Alias", "ColumnsExpr", "Placeholder")  # columns whose names are not how they are written
 _ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0", "\b": "\\b"})
 
@@ -44,20 +46,20 @@ class Statement:
 
 
 def translated(
-    hogql: str, values: Row, table: Callable[[str], Table | None], zone: str | None, greatest: int = GREATEST_LIMIT
+    hogql: str, values: Row, table: Callable[[str], Table | None], dialect: Dialect, greatest: int
 ) -> Statement:
-    """`hogql` for ClickHouse: `values` in the place of `{name}`, and the columns of a `table` in a time `zone`.
+    """`hogql` for ClickHouse: `values` in the place of `{name}`, and the columns of a `table` in a time zone.
 
-    Without a zone the columns stay as they are. Raises Refusal (400) for what PostHog refuses.
+    In UTC the columns stay as they are. Raises Refusal (400) for what PostHog refuses.
     """
     try:
         tree = parse_select(hogql)
     except HogQLError as error:
         raise invalid(str(error).removesuffix(f": {hogql}"), "syntax_error") from None
     nodes = list(_nodes(tree))
+    dialect.require_known(node["name"] for node in nodes if node["node"] == "Call")
     ctes = {node["name"] for node in nodes if node["node"] == "CTE"}
-    joins = any(node["node"] == "Field" and JOINED in node["chain"][:-1] for node in nodes)
-    editor = _Editor(hogql, values, table, zone, ctes, joins)
+    editor = _Editor(hogql, values, table, dialect, ctes)
     editor.visit(tree)
     is_one = tree["node"] == "SelectQuery"
     limited = [editor.limit(select, greatest, one_more=is_one) for select in _outermost(tree)]
@@ -69,9 +71,9 @@ class _Editor:
     hogql: str
     values: Row
     table: Callable[[str], Table | None]
-    zone: str | None
+    dialect: Dialect
     ctes: set[str]
-    joins: bool
+    chains: list[list[str | int]] = field(default_factory=list)  # what the SELECT that is being visited names
     edits: list[tuple[int, int, str]] = field(default_factory=list)
 
     def edited(self, end: int) -> str:
@@ -108,13 +110,33 @@ class _Editor:
             self._replace(node, _expression([*node["array"]["chain"], node["property"]["value"]]))
         elif kind == "JoinExpr":
             self._visit_join(node)
+        elif kind == "SelectQuery":
+            outer, self.chains = self.chains, [one["chain"] for one in _own(node) if one["node"] == "Field"]
+            self._visit_children(node)
+            self.chains = outer
+            self._name_columns(node)
         else:
-            for child in _children(node):
-                self.visit(child)
+            self._visit_children(node)
             if kind == "Alias":
                 self._name(node)
-            elif kind == "SelectQuery":
-                self._name_columns(node)
+            elif kind == "Call":
+                self._read_as_said(node)
+
+    def _visit_children(self, node: Row) -> None:
+        for child in _children(node):
+            self.visit(child)
+
+    def _read_as_said(self, call: Row) -> None:
+        """`toDateTime` of a string reads it to the microsecond and obeys its zone, where it names one."""
+        if call["name"] != "toDateTime" or not call["args"]:
+            return
+        text, *zone = call["args"]
+        value = self._value(text) if text["node"] == "Placeholder" else text.get("value")
+        if isinstance(value, str):
+            start = "toNullable(parseDateTime64BestEffort("
+            self.edits.append((_place(call, "start"), _place(text, "start"), start))
+            self._insert(_place(text, "end"), ", 6" if zone else f", 6, '{self.dialect.zone}'")
+            self._insert(_place(call, "end"), ")")
 
     def _visit_join(self, node: Row) -> None:
         table = node["table"]
@@ -131,19 +153,27 @@ class _Editor:
             found = self.table(name)
             if found is None:
                 raise invalid(f"Unknown table `{name}`.")
-            self._replace(table, self._selected(found) + ("" if node.get("alias") else f" AS {quoted(name)}"))
+            selected = self._selected(found, str(node.get("alias") or name))
+            self._replace(table, selected + ("" if node.get("alias") else f" AS {quoted(name)}"))
 
-    def _selected(self, table: Table) -> str:
+    def _selected(self, table: Table, alias: str) -> str:
+        """Without the columns that a join gives, unless the query names one; a join may drop rows."""
+        named = any(_is_joined(chain[1:] if chain[0] == alias else chain) for chain in self.chains)
+        drops = self.dialect.joins_persons and HAS_PERSON in table.columns
+        hidden = () if named else (f"{JOINED}.", f"{IDS}.", *(("person_id",) if drops else ()))
         columns = ", ".join(
             self._in_zone(quoted(name), type_)
             for name, type_ in table.columns.items()
-            if self.joins or not name.startswith(f"{JOINED}.")
+            if not name.startswith(hidden) and name != HAS_PERSON
         )
-        return f"(SELECT {columns} FROM {table.name})"
+        condition = f" WHERE {quoted(HAS_PERSON)}" if named and drops else ""
+        return f"(SELECT {columns} FROM {table.name}{condition})"
 
     def _in_zone(self, column: str, type_: str) -> str:
         is_instant = type_.startswith(("DateTime", "Nullable(DateTime"))
-        return f"toTimeZone({column}, '{self.zone}') AS {column}" if self.zone and is_instant else column
+        if self.dialect.in_utc or not is_instant:
+            return column
+        return f"toTimeZone({column}, '{self.dialect.zone}') AS {column}"
 
     def _name_columns(self, select: Row) -> None:
         """Columns are named by the end of a path, else as they are written; `*` skips those of a subquery that are."""
@@ -211,6 +241,10 @@ def literal(value: object) -> str:
 def _expression(chain: list[str | int]) -> str:
     """A path as ClickHouse reads it: what follows `properties` is taken out of its JSON, as a string or NULL."""
     names = [str(name) for name in chain]
+    if IDS in names[:-1]:
+        at = names.index(IDS)
+        rest = chain[at + 1 :] if JOINED in names else [f"{IDS}.{names[at + 1]}"]
+        return _expression([*chain[:at], *rest])
     if JOINED in names[:-1]:
         at = names.index(JOINED)
         return _expression([*chain[:at], f"{JOINED}.{names[at + 1]}", *chain[at + 2 :]])
@@ -256,6 +290,19 @@ def _nodes(node: Row) -> Iterator[Row]:
     yield node
     for child in _children(node):
         yield from _nodes(child)
+
+
+def _own(select: Row) -> Iterator[Row]:
+    """The nodes of a SELECT without those of the SELECTs in it."""
+    for child in _children(select):
+        if child["node"] not in ("SelectQuery", "SelectSetQuery"):
+            yield child
+            yield from _own(child)
+
+
+def _is_joined(path: list[str | int]) -> bool:
+    """Whether a path from the events on is one that a join gives."""
+    return path == ["person_id"] or (len(path) > 1 and path[0] in (JOINED, IDS))
 
 
 def _children(node: Mapping[str, Any]) -> Iterator[Row]:

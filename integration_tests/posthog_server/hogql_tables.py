@@ -29,6 +29,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "person.created_at": "DateTime64(3, 'UTC')",
         "person.properties": "String",
         "person.is_identified": "Int8",
+        "pdi.person_id": "UUID",
+        "pdi.distinct_id": "String",
+        "pdi.has_person": "Bool",
     },
     "persons": {
         "id": "UUID",
@@ -78,6 +81,7 @@ class ProjectTables:
 
 
 def _events(project: Project, now: int) -> Rows:
+    people = project.people
     return [
         [
             event.id,
@@ -87,10 +91,13 @@ def _events(project: Project, now: int) -> Rows:
             event.distinct_id,
             event.elements_chain,
             isoformat(event.created_at),
-            project.people.id_of(event.distinct_id),
+            people.id_of(event.distinct_id),
             "full",
             event.properties.get("$session_id"),
-            *_person(project.people.of(event.distinct_id) or {"id": project.people.id_of(event.distinct_id)}),
+            *_person(people.of(event.distinct_id) or {"id": people.id_of(event.distinct_id)}),
+            people.id_of(event.distinct_id),
+            event.distinct_id,
+            people.of(event.distinct_id) is not None,
         ]
         for event in _visible(project, now)
         for _ in range(1 + event.unmerged)

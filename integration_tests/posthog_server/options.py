@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from integration_tests.clickhouse import ClickHouse
 
-from .event_query import GREATEST_LIMIT
+from .ages import Age
 
 
 @dataclass(kw_only=True)
@@ -14,10 +14,13 @@ class Options:
     """The options of `PostHog`; tests may change them at any time.
 
     Attributes:
-        cap: the most events that one page of the list gives.
-        query_cap: the most rows that one query gives; it echoes a greater limit as this one.
+        age: which PostHog it is; it does not change.
+        cap: the most events that one page of the list gives; that of the age where it is 0.
+        query_cap: the most rows that one query gives; it echoes a greater limit as this one. That of the age where it
+            is 0. At this limit an EventsQuery says `hasMore: false`, whatever there is.
+        honest_at_cap: on today's cloud `hasMore` is true to the rows also at `query_cap`, as on no real server.
         page_delay: seconds that each answer takes; an event list or a query holds its place meanwhile.
-        cloud_throttles: refuse with 429 as the cloud does.
+        cloud_throttles: refuse with 429 as the cloud does; those of then in January 2024.
         public_host: the host, or scheme and host, in `next` where a proxy hides the one that was asked.
         path_prefix: a path that the API is under, e.g. "/posthog". A proxy takes it off, so `next` is without it.
         third_list_wait: seconds that a third event list of one project waits for its turn.
@@ -36,8 +39,10 @@ class Options:
         seed: of the chance that the server makes use of, e.g. in the order of ties.
     """
 
-    cap: int = 1000
-    query_cap: int = GREATEST_LIMIT
+    age: Age = Age.CLOUD
+    cap: int = 0
+    query_cap: int = 0
+    honest_at_cap: bool = True
     page_delay: float = 0.0
     cloud_throttles: bool = False
     public_host: str = ""

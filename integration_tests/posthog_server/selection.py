@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from .data import Event, Project
 from .hogql import FAR, Where
+from .people import People
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,9 @@ class Selection:
     where: Where = field(default_factory=Where)
     now: int = FAR
 
-    def sees(self, event: Event) -> bool:
+    def sees(self, event: Event, people: People) -> bool:
         """Whether an event of the range belongs to what was asked for."""
-        return event.visible_at <= self.now and self.where.holds(event)
+        return event.visible_at <= self.now and self.where.holds(event, people)
 
 
 def first_events(
@@ -39,12 +40,13 @@ def first_events(
     """
     end = skip + query.limit
     all_seen = query.where == Where() and project.events.all_visible_at <= query.now
+    people = project.people
     events = project.events.between(
         query.after if after is None else after,
         query.before,
         end + 1,
         query.oldest_first,
-        None if all_seen else query.sees,
+        None if all_seen else lambda event: query.sees(event, people),
     )
     events = [row for event in events for row in _rows(event)]
     _shuffle_ties(events, rng)
@@ -53,7 +55,8 @@ def first_events(
 
 def count(project: Project, query: Selection) -> int:
     """How many rows there are, unmerged ones twice."""
-    return sum(len(_rows(event)) for event in project.events.inside(query.after, query.before) if query.sees(event))
+    events, people = project.events.inside(query.after, query.before), project.people
+    return sum(len(_rows(event)) for event in events if query.sees(event, people))
 
 
 def _rows(event: Event) -> tuple[Event, ...]:

@@ -6,32 +6,36 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .ages import Age
 from .traffic import Refusal, throttle_refusal
 
-# Which streams share a bucket, and its limits as (requests, seconds).
-_BUCKETS = {"events": "lists", "insights": "lists", "persons": "persons", "query": "query"}
+# The buckets that a request of a stream is counted in, each with its limit as (name, requests, seconds).
+_BURST = ("burst", 240, 60)
+_LISTS = (_BURST, ("lists", 1200, 3600))
 _LIMITS = {
-    "lists": ((240, 60), (1200, 3600)),
-    "query": ((240, 60), (2400, 3600)),
-    "persons": ((240, 60),),
-    "other": ((480, 60), (4800, 3600)),
+    "events": _LISTS,
+    "insights": _LISTS,
+    "persons": (_BURST,),
+    "query": (("query", 240, 60), ("query", 2400, 3600)),
 }
+_LIMITS_OF_2024 = {"events": (_BURST,), "persons": (_BURST,), "query": (("query", 120, 3600),)}
+_OTHERS = (("other", 480, 60), ("other", 4800, 3600))
 
 
 class Throttles:
     """Counts requests in buckets."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], age: Age) -> None:
         self._clock = clock
+        self._limits = _LIMITS_OF_2024 if age.is_of_2024 else _LIMITS
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, object, int], deque[float]] = defaultdict(deque)
 
     def take(self, stream: str, owner: object) -> None:
         """Count a request of `owner`. Raises Refusal (429) where a bucket is full."""
-        bucket = _BUCKETS.get(stream, "other")
         now, wait = self._clock(), 0.0
         with self._lock:
-            for most, seconds in _LIMITS[bucket]:
+            for bucket, most, seconds in self._limits.get(stream, _OTHERS):
                 times = self._buckets[bucket, owner, seconds]
                 while times and times[0] <= now - seconds:
                     times.popleft()

@@ -21,9 +21,9 @@ _TYPES = {
 }
 
 
-def error_body(status: int, code: str, detail: str, attr: str | None = None) -> dict[str, Any]:
-    """The body of an error."""
-    return {"type": _TYPES.get(status, "invalid_request"), "code": code, "detail": detail, "attr": attr}
+def error_body(status: int, code: str, detail: str, type_: str = "") -> dict[str, Any]:
+    """The body of an error; its type follows from the status where none is given."""
+    return {"type": type_ or _TYPES.get(status, "invalid_request"), "code": code, "detail": detail, "attr": None}
 
 
 @dataclass
@@ -94,9 +94,11 @@ def html_reply(status: int, title: str, headers: Mapping[str, str] | None = None
 class Refusal(Exception):
     """Ends a request with an error."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, type_: str = ""
+    ) -> None:
         super().__init__(detail)
-        self.reply = json_reply(status, error_body(status, code, detail), headers)
+        self.reply = json_reply(status, error_body(status, code, detail, type_), headers)
 
 
 def invalid(detail: str, code: str = "invalid_input") -> Refusal:
