@@ -1,15 +1,18 @@
 """Queries of the user's own, read from servers that know fewer words: every row comes, or one sentence says why not."""
 
+import random
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import config, run
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import Fault, PostHog, Seen, event
+from integration_tests.posthog_server import Age, Fault, PostHog, Seen, account_with, event
 from integration_tests.posthog_server.traffic import error_body
-from integration_tests.visits import VISITS, configured, due, posthog_with_visits, read
+from integration_tests.visits import COLUMNS, VISITS, configured, due, last_state, posthog_with_visits, read, uuid
 
 
 @pytest.fixture
@@ -80,3 +83,89 @@ def test_events_by_query_are_read_without_modifiers_too(posthog: PostHog) -> Non
         f"2026-01-{day:02d}T12:00:00.000001+00:00" for day in range(1, 29)
     }
     assert refused.used <= 2  # by each worker once
+
+
+# --- a server of January 2024, as it is
+
+
+def old_posthog(clickhouse: ClickHouse, query_cap: int = 20) -> PostHog:
+    made = account_with({7: [], 8: []})
+    for project in made.projects.values():
+        project.settings["timezone"] = "America/New_York"
+    return PostHog(made, clickhouse=clickhouse, query_cap=query_cap, age=Age.JANUARY_2024)
+
+
+def moments(*numbers: int) -> list[list[Any]]:
+    """Seven to a millisecond, of which the first in a second has no fraction; their ids have another order."""
+    return [[uuid(n), f"2026-01-01T00:00:{n // 70:02d}.{n // 7 % 10:03d}{n % 7:03d}Z", n] for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("key", "incremental"), [(["id"], False), (["at", "id"], False), (["id"], True)], ids=["id", "instant", "cursor"]
+)
+def test_every_row_of_a_server_that_shows_milliseconds_comes_once(
+    clickhouse: ClickHouse, key: list[str], incremental: bool
+) -> None:
+    for project, numbers in ((7, range(200)), (8, range(90))):
+        clickhouse.table(project, "visits", COLUMNS, moments(*numbers))
+    query = {**VISITS, "primary_key": key, "query": "SELECT * FROM visits"}
+    with answers_from(old_posthog(clickhouse)):
+        output = read(query, incremental=incremental)
+        assert output.errors == []
+        found = Counter((row["project_id"], row["n"]) for row in output.records("visits"))
+        assert found == Counter([*((7, n) for n in range(200)), *((8, n) for n in range(90))])
+        if incremental:
+            clickhouse.table(7, "visits", COLUMNS, moments(*range(203)))
+            second = read(query, incremental=True, state=output.state)
+            # All of the millisecond that the state names, and what is new.
+            assert {row["n"] for row in second.records("visits") if row["project_id"] == 7} == set(range(196, 203))
+            assert last_state(second)["7"] == {"at": "2025-12-31T19:00:02.008-05:00"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_row_of_random_tables_comes_once_from_a_server_that_shows_milliseconds(
+    clickhouse: ClickHouse, seed: int
+) -> None:
+    rng = random.Random(seed)
+    numbers = rng.sample(range(700), 150)
+    clickhouse.table(7, "visits", COLUMNS, moments(*numbers))
+    clickhouse.table(8, "visits", COLUMNS, [])
+    key = rng.choice([["id"], ["at", "id"], ["n", "at"], ["at", "n"]])
+    query = {**VISITS, "query": "SELECT * FROM visits", "primary_key": key}
+    with answers_from(old_posthog(clickhouse, query_cap=rng.choice([8, 10, 30]))):
+        for incremental in (False, True):
+            output = read(query, incremental=incremental)
+            assert output.errors == [], (key, incremental)
+            assert Counter(row["n"] for row in output.records("visits")) == Counter(numbers), (key, incremental)
+
+
+def test_more_rows_in_a_millisecond_than_a_page_holds_are_a_sentence_that_says_what_the_server_does(
+    clickhouse: ClickHouse,
+) -> None:
+    for project in (7, 8):
+        clickhouse.table(project, "visits", COLUMNS, moments(*range(70)))
+    with answers_from(old_posthog(clickhouse, query_cap=5)):
+        query = {**VISITS, "query": "SELECT * FROM visits"}
+        output = read(query, incremental=True)
+        assert "since it cuts instants to milliseconds" in output.errors[0]
+        way_out = {**query, "query": "SELECT *, toString(at) AS at_digits FROM visits", "cursor_field": "at_digits"}
+        assert Counter(row["n"] for row in read(way_out, incremental=True).records("visits")) == Counter(
+            2 * [*range(70)]
+        )
+
+
+def test_no_row_depends_on_a_person_that_the_query_does_not_ask_for(clickhouse: ClickHouse) -> None:
+    """What the connector puts around a query names its columns and nothing else."""
+    made = account_with({7: [event(f"2026-01-01T00:00:{n:02d}Z", distinct_id=f"nobody-{n}") for n in range(60)]})
+    query = {
+        "name": "seen",
+        "query": "SELECT uuid, timestamp, distinct_id FROM events",
+        "primary_key": ["uuid"],
+        "cursor_field": "timestamp",
+    }
+    for age in Age:
+        with answers_from(PostHog(made, clickhouse=clickhouse, query_cap=20, age=age)):
+            for incremental in (False, True):
+                output = read(query, incremental=incremental)
+                assert output.errors == []
+                assert {row["distinct_id"] for row in output.records("seen")} == {f"nobody-{n}" for n in range(60)}

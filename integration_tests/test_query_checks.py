@@ -11,6 +11,7 @@ from integration_tests.in_process import URL, answers_from
 from integration_tests.posthog_server import (
     Fault,
     PostHog,
+    Seen,
     account_with,
     estimated_too_slow,
     event,
@@ -18,6 +19,8 @@ from integration_tests.posthog_server import (
     missing_scope,
     out_of_memory,
     rewrite,
+    server_error,
+    throttled,
     too_many_queries,
     too_slow,
 )
@@ -49,7 +52,7 @@ def test_discover_shows_the_types_of_the_first_project_that_answers(posthog: Pos
     assert found["source_defined_primary_key"] == [["project_id"], ["id"]]
     assert found["supported_sync_modes"] == ["full_refresh"]
     assert found["json_schema"]["properties"] == {
-        "id": {"type": ["null", "integer"]},
+        "id": {"type": ["null", "number", "string"]},
         "list": {"type": ["null", "array"], "items": {"type": ["null", "string"]}},
         "map": {"type": ["null", "object"], "additionalProperties": {"type": ["null", "number"]}},
         "price": {"type": ["null", "number", "string"]},
@@ -118,6 +121,119 @@ def test_bad_input_is_one_sentence_at_check(posthog: PostHog, changes: dict[str,
     status, message = run("check", config=config(URL, queries=[{**VISITS, **changes}])).connection
     assert status == "FAILED"
     assert sentence in message
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ("n, at AS plan, n AS Plan", "The query has the columns `plan` and `Plan`, which differ only in case"),
+        ("n, at AS ID", "The query has the columns `id` and `ID`"),
+        ("n, n AS Project_ID", "The query has the columns `project_id` and `Project_ID`"),
+        ("n AS _airbyte_n", "The query has a column `_airbyte_n`, and names that begin with _airbyte"),
+    ],
+)
+def test_columns_that_a_destination_would_merge_are_refused_at_check_discover_and_read(
+    posthog: PostHog, columns: str, sentence: str
+) -> None:
+    query = {**VISITS, "query": f"SELECT id, at, {columns} FROM visits"}
+    given = config(URL, queries=[query])
+    assert sentence in run("check", config=given).connection[1]
+    assert sentence in run("discover", config=given).errors[0]
+    output = read(query)
+    assert sentence in output.errors[0]
+    assert not output.records("visits")
+
+
+def test_integers_of_more_than_64_bits_are_exact_and_declared_as_numbers_or_strings(
+    posthog: PostHog, clickhouse: ClickHouse
+) -> None:
+    long = {"u": 2**64 - 1, "i": -(2**127), "w": 2**256 - 1}
+    types = {"n": "Int64", "u": "UInt64", "i": "Int128", "w": "UInt256", "many": "Array(UInt64)"}
+    for project in (7, 8):
+        clickhouse.table(project, "t", types, [[1, *map(str, long.values()), [long["u"]]]])
+    query = {"name": "t", "query": "SELECT * FROM t", "primary_key": ["n"]}
+    (catalog,) = run("discover", config=config(URL, queries=[query])).of("CATALOG")
+    properties = catalog["streams"][-1]["json_schema"]["properties"]
+    number = {"type": ["null", "number", "string"]}
+    assert [properties[name] for name in (*long, "n")] == [number, number, number, {"type": ["null", "integer"]}]
+    assert properties["many"]["items"] == number
+    assert read(query).records("t") == [{"n": 1, **long, "many": [long["u"]], "project_id": id} for id in (7, 8)]
+
+
+# --- keys that move, and keys that cannot be seen
+
+
+@pytest.mark.parametrize(
+    "key", ["rand()", "generateUUIDv4()", "row_number() OVER (ORDER BY rand())", "rowNumberInAllBlocks() + rand()"]
+)
+def test_a_key_that_is_computed_anew_with_each_question_is_refused(posthog: PostHog, key: str) -> None:
+    query = {"name": "t", "query": f"SELECT {key} AS key, n FROM visits", "primary_key": ["key"]}
+    output = read(query)
+    assert (output.status, output.records("t")) == (1, [])
+    assert "The query cannot be read by `key`: asked for the same page twice" in output.errors[0]
+
+
+def test_a_cursor_that_moves_with_each_question_is_refused(posthog: PostHog) -> None:
+    query = {**VISITS, "query": "SELECT id, n, now64(6) AS at FROM visits"}
+    output = read(query, incremental=True)
+    assert (output.status, output.records("visits")) == (1, [])
+    assert "The query cannot be read by `at`, `id`: asked for the same page twice" in output.errors[0]
+
+
+def test_a_cursor_that_moves_is_read_whole_where_a_page_holds_all(clickhouse: ClickHouse) -> None:
+    clickhouse.table(7, "visits", COLUMNS, visits(*range(50)))
+    query = {**VISITS, "query": "SELECT id, n, now64(6) AS at FROM visits"}
+    with answers_from(PostHog(account_with({7: []}), clickhouse=clickhouse)):
+        for _ in range(2):
+            output = read(query, incremental=True)
+            assert sorted(row["n"] for row in output.records("visits")) == list(range(50))
+
+
+def test_a_column_that_holds_the_present_beside_a_key_that_stays_is_allowed(posthog: PostHog) -> None:
+    query = {
+        "name": "t",
+        "query": "SELECT n, id, now64(6) AS loaded_at, rand() AS chance FROM visits",
+        "primary_key": ["n"],
+    }
+    output = read(query)
+    assert output.errors == []
+    assert {row["n"] for row in output.records("t")} == {*range(130)}
+
+
+def test_text_with_the_sign_of_broken_bytes_is_read_and_broken_bytes_are_refused(
+    posthog: PostHog, clickhouse: ClickHouse
+) -> None:
+    texts = ["\ufffd", "a\ufffd", *(f"\ufffd{number}" for number in range(60)), "z"]
+    clickhouse.table(7, "t", {"id": "String", "bytes": "String"}, [[text, text] for text in texts])
+    clickhouse.table(8, "t", {"id": "String", "bytes": "String"}, [["\ufffd", "ff"], ["b", "fe41"]])
+    query = {"name": "t", "query": "SELECT id FROM t", "primary_key": ["id"]}
+    output = read(query)
+    assert output.errors == []
+    expected = [(7, text) for text in texts] + [(8, "\ufffd"), (8, "b")]
+    assert sorted((row["project_id"], row["id"]) for row in output.records("t")) == sorted(expected)
+    broken = read({**query, "query": "SELECT unhex(bytes) AS id FROM t"}, project_ids=[8])
+    assert "rows whose keys are bytes that are no UTF-8" in broken.errors[0]
+    assert not broken.records("t")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [too_slow(), server_error(), throttled(2202), rewrite(lambda body: {**body, "results": []}), {"kind": "reset"}],
+    ids=["504", "500", "429", "no row", "reset"],
+)
+def test_a_count_of_rows_without_a_cursor_is_worth_no_failure(
+    posthog: PostHog, clickhouse: ClickHouse, fault: dict[str, Any], waits: list[float]
+) -> None:
+    def counts(seen: Seen) -> bool:
+        return seen.stream == "query" and "count()" in seen.body["query"]["query"]
+
+    posthog.faults.add(Fault(when=counts, times=None, **fault))
+    output = read(VISITS, incremental=True)
+    assert (output.status, output.errors) == (0, [])
+    assert rows(output) == due(clickhouse, 7, 8, where="at IS NOT NULL")
+    assert not any("(NULL)" in line for line in output.logs)
+    if fault.get("kind") != "reset":
+        assert not waits
 
 
 def test_check_succeeds_with_good_queries(posthog: PostHog) -> None:
@@ -201,6 +317,9 @@ def test_a_server_without_queries_is_named(posthog: PostHog) -> None:
         (lambda body: {**body, "types": None}, "no `columns`, no `types` or no `results`"),
         (lambda body: {**body, "results": [[1]]}, "has not one value for each column"),
         (lambda body: {**body, "error": "a fault"}, "PostHog answers with an error"),
+        (lambda body: {**body, "is_cached": True}, "it is an earlier answer (`is_cached`)"),
+        (lambda body: {**body, "results": [], "hasMore": True}, "an empty page says that there is more"),
+        (lambda body: {**body, "limit": 0}, "its `limit` (0) is no number of rows"),
         (lambda body: {**body, "columns": ["id", "at", "at"]}, "two columns of its result have the name `at`"),
         (lambda body: {**body, "results": body["results"][::-1]}, "not in the order that was asked for"),
     ],
@@ -211,6 +330,21 @@ def test_an_answer_that_cannot_be_right_fails_the_project(posthog: PostHog, chan
     assert output.status == 1
     assert sentence in output.errors[0]
     assert not output.records("visits")
+
+
+@pytest.mark.parametrize("says", [{"hasMore": True}, {"limit": 7}, {"limit": 7, "hasMore": False}], ids=str)
+def test_a_page_that_is_shorter_than_asked_for_is_not_the_last_where_it_says_so(
+    posthog: PostHog, clickhouse: ClickHouse, says: dict[str, Any]
+) -> None:
+    """It has seven rows, where more were asked for."""
+
+    def cut(body: Any) -> Any:
+        return {**body, "results": body["results"][:7], **(says if len(body["results"]) > 7 else {})}
+
+    posthog.faults.add(Fault(stream="query", times=None, **rewrite(cut)))
+    output = read(VISITS)
+    assert output.errors == []
+    assert rows(output) == due(clickhouse, 7, 8)
 
 
 def test_a_project_that_is_gone_is_skipped(posthog: PostHog, clickhouse: ClickHouse) -> None:

@@ -1,6 +1,6 @@
 """Asks PostHog the questions of `queries/`: where they become requests, and what comes back their answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,11 @@ from airbyte_cdk.sources.streams.http.request_window_split_exception import Requ
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, USUAL_LIMIT, PageSize
+from source_posthog.events.port import UntrueAnswer
+from source_posthog.events.query_answer import is_whole
 from source_posthog.lanes import Abandoned
-from source_posthog.queries.reading import Answer, Refused, Unreadable
+from source_posthog.queries.order import Unreadable
+from source_posthog.queries.reading import Answer, Refused
 from source_posthog.queries.statements import Question, numbers
 from source_posthog.requester import PostHogRequester
 from source_posthog.sync import Sync
@@ -38,27 +41,43 @@ class QueryAsking:
         project is gone, and otherwise what the requester raises.
         """
         response, limit = self._sent(question)
-        answer = _answer(self.sync.answers.body(response))
-        self.size.answered(limit, None, len(answer.rows), len(response.content), response.elapsed.total_seconds())
-        answer.complete = not answer.rows or (len(answer.rows) < limit and len(answer.rows) < self._most_rows())
+        body = self.sync.answers.body(response)
+        answer = _answer(body, limit)
+        if question.most is None:
+            seconds = response.elapsed.total_seconds()
+            self.size.answered(limit, body.get("limit"), len(answer.rows), len(response.content), seconds)
+        # The LIMIT of the SQL is clamped without a word, and an answer to it says neither `limit` nor `hasMore`.
+        answer.complete = answer.complete and (not answer.rows or len(answer.rows) < self._most_rows())
         return answer
+
+    def number(self, question: Question) -> int | None:
+        """The number that `question` asks for, asked once; None where there is none in the answer. Raises as a call."""
+        response = self._posted(self.requester.send_request, question, LEAST_LIMIT)
+        match _answer(self.sync.answers.body(response), LEAST_LIMIT).rows:
+            case [[int(number), *_]]:
+                return number
+        return None
 
     def _sent(self, question: Question) -> tuple[requests.Response, int]:
         """The answer to `question`, and for how many rows it was asked."""
         while True:
-            limit = self.size.limit
+            limit = min(self.size.limit, question.most or self.size.limit)
             send = self.requester.send_patiently if limit <= LEAST_LIMIT else self.requester.send_request
             try:
-                with self.sync.query_places.of(self.stream_slice["project_id"]):
-                    response = send(stream_slice=self.stream_slice, request_body_json=_body(question, limit))
+                return self._posted(send, question, limit), limit
             except RequestWindowSplitRequiredException as slow:
                 if slow.failure_type == FailureType.system_error:
                     raise Refused(str(slow.error_message).removeprefix("HTTP 400, ")) from slow
                 self.size.too_slow(limit)
-                continue
-            if response is None or not response.ok:
-                raise Abandoned
-            return response, limit
+
+    def _posted(
+        self, send: Callable[..., requests.Response | None], question: Question, limit: int
+    ) -> requests.Response:
+        with self.sync.query_places.of(self.stream_slice["project_id"]):
+            response = send(stream_slice=self.stream_slice, request_body_json=_body(question, limit))
+        if response is None or not response.ok:
+            raise Abandoned
+        return response
 
     def _most_rows(self) -> int:
         """The most rows that this PostHog gives for a LIMIT of ours: of a greater LIMIT it makes its own, unsaid."""
@@ -71,7 +90,7 @@ class QueryAsking:
             response, _ = asking._sent(numbers(USUAL_LIMIT))
         except Refused:  # an old server, which has no such table; a limit below our page is not known of any
             return USUAL_LIMIT
-        return len(_answer(self.sync.answers.body(response)).rows)
+        return len(_answer(self.sync.answers.body(response), USUAL_LIMIT).rows)
 
 
 def _body(question: Question, limit: int) -> dict[str, Any]:
@@ -86,11 +105,13 @@ def _body(question: Question, limit: int) -> dict[str, Any]:
     }
 
 
-def _answer(body: Mapping[str, Any]) -> Answer:
-    """The answer in `body`, decoded; as far as it says itself, it is complete. Raises Unreadable."""
+def _answer(body: Mapping[str, Any], limit: int) -> Answer:
+    """The answer in `body`, decoded, to a question for `limit` rows. Raises Unreadable."""
+    try:
+        complete = is_whole(body, limit)
+    except UntrueAnswer as untrue:
+        raise Unreadable(f"PostHog's answer cannot be used, since {untrue}") from untrue
     columns, types, rows = body.get("columns"), body.get("types"), body.get("results")
-    if body.get("error"):
-        raise Unreadable(f"PostHog answers with an error ({body['error']})")
     if not isinstance(columns, list) or not isinstance(types, list) or not isinstance(rows, list):
         raise Unreadable("the answer has no `columns`, no `types` or no `results`")
     # By their places: ClickHouse has names of its own for some columns.
@@ -101,4 +122,4 @@ def _answer(body: Mapping[str, Any]) -> Answer:
     if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
         raise Unreadable("a row of the answer has not one value for each column")
     named = {str(name): str(type_) for name, (_, type_) in zip(columns, types, strict=True)}
-    return Answer(named, rows, complete=True)
+    return Answer(named, rows, complete)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from source_posthog.queries.reading import Types
+from source_posthog.queries.order import Types
 
 
 class QueryFacts:

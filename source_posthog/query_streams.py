@@ -18,8 +18,9 @@ from source_posthog.events.page_size import PageSize
 from source_posthog.lanes import Abandoned
 from source_posthog.projects import ProjectsRouter
 from source_posthog.queries.definitions import PROJECT, Definition, definition
-from source_posthog.queries.keys import UnfitColumns, cursor_key, primary_keys
-from source_posthog.queries.reading import Refused, Types, Unreadable, read
+from source_posthog.queries.keys import UnfitColumns, cursor_key, primary_keys, require_names
+from source_posthog.queries.order import Types, Unreadable
+from source_posthog.queries.reading import Refused, read
 from source_posthog.queries.statements import any_rows, rows_without
 from source_posthog.queries.types import json_schema
 from source_posthog.query_asking import QueryAsking
@@ -92,12 +93,14 @@ class QueryRetriever(Retriever):
     nothing. What is asked instead, and what an answer proves, is decided in `queries/`.
 
     Attributes:
+        count_requester: asks for what only the log needs, once, whatever comes of it.
         stream_slicer: the state, of a query that has a cursor.
     """
 
     name: str
     config: Config
     requester: PostHogRequester
+    count_requester: PostHogRequester
     stream_slicer: QueryCursor
     sync: Sync = field(default_factory=Sync)
 
@@ -136,17 +139,24 @@ class QueryRetriever(Retriever):
                 f"({', '.join(query.primary_key)}), of which a destination that deduplicates keeps one."
             )
         if by_cursor:
-            self._name_rows_without_cursor(query, asking)
+            self._name_rows_without_cursor(query, types, asking.stream_slice)
 
-    def _name_rows_without_cursor(self, query: Definition, asking: QueryAsking) -> None:
-        key = cursor_key(query, self.sync.query_facts.types(self.name, lambda: _types(query, asking)))
+    def _name_rows_without_cursor(self, query: Definition, types: Types, stream_slice: StreamSlice) -> None:
+        """Say how many rows have no cursor. It is a line of the log, and worth no failure and no second try."""
+        key, where = cursor_key(query, types), Where.of(self.name, stream_slice)
         if key is None or not key.is_nullable:
             return
-        ((number, *_),) = asking(rows_without(query.sql, query.cursor_field)).rows
+        try:
+            number = QueryAsking(self.count_requester, stream_slice, self.sync).number(
+                rows_without(query.sql, query.cursor_field)
+            )
+        except (AirbyteTracedException, Unreadable, Abandoned) as error:
+            logger.debug(f"{where}: could not count the rows without a {query.cursor_field} ({error})")
+            return
         if number:
             logger.info(
-                f"Stream {self.name}, project {asking.stream_slice['project_id']}: {number} rows have no "
-                f"{query.cursor_field} (NULL) and are skipped by an incremental sync. A full refresh reads them."
+                f"{where}: {number} rows have no {query.cursor_field} (NULL) and are skipped by an incremental sync. A "
+                "full refresh reads them."
             )
 
 
@@ -158,6 +168,7 @@ def _types(query: Definition, asking: QueryAsking) -> Types:
     """The types of the columns of `query`. Raises QueryError where PostHog refuses it, or it cannot be read by them."""
     with _in_words(Where.of(query.name, asking.stream_slice)):
         types = asking(any_rows(query.sql)).types
+        require_names(types)
         primary_keys(query, types)
         cursor_key(query, types)
     return types

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from source_posthog.queries.reading import Types
+from source_posthog.queries.order import Types
 from source_posthog.query_facts import QueryFacts
 
 

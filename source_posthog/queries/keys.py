@@ -1,15 +1,19 @@
 """The columns that a query is paged by: how they are ordered and compared, on PostHog's side and on this one."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from source_posthog.events.instants import instant, iso
-from source_posthog.queries.definitions import Definition
+from source_posthog.events.instants import MICROSECOND, instant, iso
+from source_posthog.queries.definitions import PROJECT, Definition
 from source_posthog.queries.types import ClickHouseType, parsed
 
-FINEST = 6  # digits of a second that PostHog shows
+FINEST = 6  # digits of a second that PostHog shows; servers until mid-2024 show three of them, and none that is zero
+BROKEN = "\ufffd"  # what PostHog shows for bytes that are no UTF-8; text can have it too
+
+_FRACTION = re.compile(r"\.([0-9]+)")
 
 
 class UnfitColumns(ValueError):
@@ -40,8 +44,7 @@ def _whole(value: Any) -> int:
 
 
 def _string(value: Any) -> str:
-    # PostHog shows bytes that are no UTF-8 by this sign: what they were is not known, and so not what comes after them.
-    if not isinstance(value, str) or "\ufffd" in value:
+    if not isinstance(value, str):
         raise ValueError
     return value
 
@@ -57,7 +60,7 @@ def _date(value: Any) -> date:
 
 
 def _instant(value: Any) -> str:
-    return iso(instant(value)).removesuffix("Z")
+    return iso(instant(value))
 
 
 WHOLE = Kind("{}", "{}", _whole, _whole)
@@ -66,8 +69,9 @@ STRING = Kind("{}", "{}", _string, _string)
 AS_STRING = Kind("toString({})", "{}", _string, _string)
 BOOLEAN = Kind("{}", "{}", _boolean, _boolean)
 DATE = Kind("{}", "toDate({})", _date, _string)
-# A bare string would be read in the time zone of the project.
-INSTANT = Kind("{}", "toDateTime64({}, 6, 'UTC')", instant, _instant)
+# Of HogQL's words for an instant the one that servers of every age know. It keeps microseconds, and obeys a Z; without
+# one the string would be read in the time zone of the project.
+INSTANT = Kind("{}", "toDateTime({})", instant, _instant)
 
 # Without floats, whose equality is no matter of digits, and integers that are too long for a number in HogQL.
 _KINDS: Mapping[str, Kind] = {
@@ -86,22 +90,54 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Key:
-    """A column that rows are ordered by."""
+    """A column that rows are ordered by.
+
+    Attributes:
+        digits: of a second, that its values have.
+    """
 
     name: str
     kind: Kind
     is_nullable: bool = False
+    digits: int = 0
 
     def position(self, value: Any) -> Any:
         """`value` as Python orders it. Raises ValueError where it is none of the column's type."""
         return self.kind.position(value)
+
+    @property
+    def is_text(self) -> bool:
+        return self.kind is STRING
+
+    def blur(self, value: Any) -> timedelta:
+        """How much later than `value` says the instant can be that it stands for: servers until mid-2024 cut it."""
+        shown = _FRACTION.search(value) if self.kind is INSTANT and isinstance(value, str) else None
+        if shown is None or len(shown[1]) >= self.digits:
+            return timedelta()
+        return timedelta(seconds=10 ** -len(shown[1])) - MICROSECOND
+
+
+def is_later(key: Key, value: Any, present: datetime | None) -> bool:
+    """Whether `value` is an instant after `present`."""
+    return present is not None and key.kind is INSTANT and instant(value) > present
+
+
+def latest_of(key: Key, value: Any) -> str:
+    """The latest instant that `value` can stand for. Raises ValueError where it is none."""
+    return iso(instant(value) + key.blur(value))
+
+
+def is_before(key: Key, value: Any, bound: Any) -> bool:
+    """Whether `value` lies before `bound`, whatever digits it is shown without."""
+    position = key.position(value)
+    return bool((position + key.blur(value) if key.kind is INSTANT else position) < key.position(bound))
 
 
 def no_later(key: Key, value: Any, present: datetime | None) -> Any:
     """`value`; or `present` where it is a time after that, since rows can still come whose time lies between."""
     if present is None:
         return value
-    if key.kind is INSTANT and instant(value) > present:
+    if is_later(key, value, present):
         return iso(present)
     if key.kind is DATE and _date(value) > present.date():
         return present.date().isoformat()
@@ -122,7 +158,24 @@ def key_of(column: str, types: Mapping[str, str], option: str) -> Key:
             "whole numbers, strings, UUIDs, booleans, or times of microseconds at the finest. Convert it in the query, "
             f"for example with toString({column})"
         )
-    return Key(column, kind, type_.is_nullable)
+    return Key(column, kind, type_.is_nullable, _digits(type_))
+
+
+def require_names(types: Mapping[str, str]) -> None:
+    """Raise UnfitColumns where a destination would merge two columns of `types`, or one with a column of Airbyte's."""
+    seen = {PROJECT: PROJECT}
+    for column in types:
+        other = seen.setdefault(column.lower(), column)
+        if other != column:
+            raise UnfitColumns(
+                f"has the columns `{other}` and `{column}`, which differ only in case, and which destinations merge: "
+                f"give one of them another name, for example `{column}` AS {_plain(column)}_2"
+            )
+        if column.lower().startswith("_airbyte"):
+            raise UnfitColumns(
+                f"has a column `{column}`, and names that begin with _airbyte are those of Airbyte's own columns: give "
+                f"it another name, for example `{column}` AS {_plain(column.lstrip('_'))}"
+            )
 
 
 def primary_keys(definition: Definition, types: Mapping[str, str]) -> tuple[Key, ...]:
@@ -138,3 +191,8 @@ def cursor_key(definition: Definition, types: Mapping[str, str]) -> Key | None:
 def _digits(type_: ClickHouseType) -> int:
     """The digits of a second that a value of `type_` can have."""
     return int(type_.arguments[0]) if type_.name == "DateTime64" and type_.arguments else 0
+
+
+def _plain(column: str) -> str:
+    """A name without quotes that is like `column`, in an example."""
+    return re.sub(r"\W+", "_", column).lower()

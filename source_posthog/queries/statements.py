@@ -2,13 +2,12 @@
 
     SELECT * FROM (
     SELECT uuid, event, timestamp FROM events
-    ) WHERE `timestamp` >= toDateTime64({since}, 6, 'UTC')
-    AND `timestamp` >= toDateTime64({after_0}, 6, 'UTC')
-    AND (`timestamp` > toDateTime64({after_0}, 6, 'UTC') OR (... = ... AND toString(`uuid`) >= {after_1}))
+    ) WHERE `timestamp` >= toDateTime({since}) AND `timestamp` >= toDateTime({after_0})
+    AND (`timestamp` > toDateTime({after_0}) OR (... = ... AND toString(`uuid`) >= {after_1}))
     ORDER BY `timestamp`, toString(`uuid`)
 
 Values go beside the question, where PostHog puts them in place of `{name}`; nothing is pasted into HogQL but names of
-columns.
+columns. Nothing is asked for but columns of the query itself, so no row depends on a join that is not the query's own.
 """
 
 from collections.abc import Sequence
@@ -25,10 +24,12 @@ class Question:
     Attributes:
         hogql: without the LIMIT, which whoever asks puts behind it.
         values: what stands for `{name}` in it.
+        most: how many rows are wanted at the most; None for as many as a page holds.
     """
 
     hogql: str
     values: dict[str, Any] = field(default_factory=dict)
+    most: int | None = None
 
     def limited(self, rows: int) -> str:
         return f"{self.hogql} LIMIT {rows}"
@@ -41,7 +42,14 @@ def any_rows(sql: str) -> Question:
 
 def rows_without(sql: str, column: str) -> Question:
     """The number of rows in which `column` is NULL."""
-    return Question(_wrapped(sql, [f"isNull({quoted(column)})"], select="count()"))
+    return Question(_wrapped(sql, [f"isNull({quoted(column)})"], select="count() AS number"))
+
+
+def broken_rows(sql: str, keys: Sequence[Key]) -> Question:
+    """The number of rows in which one of `keys` holds bytes that are no UTF-8."""
+    return Question(
+        _wrapped(sql, [" OR ".join(f"not(isValidUTF8({_column(key)}))" for key in keys)], select="count() AS number")
+    )
 
 
 def numbers(rows: int) -> Question:
@@ -49,16 +57,29 @@ def numbers(rows: int) -> Question:
     return Question(f"SELECT number FROM numbers({rows})")
 
 
+def latest(sql: str, cursor: Key) -> Question:
+    """The greatest value of `cursor`."""
+    return Question(_wrapped(sql, select=f"max({quoted(cursor.name)}) AS latest"))
+
+
 def page(
-    sql: str, keys: Sequence[Key], *, cursor: Key | None = None, since: Any = None, after: Sequence[Any] | None = None
+    sql: str,
+    keys: Sequence[Key],
+    *,
+    cursor: Key | None = None,
+    since: Any = None,
+    until: Any = None,
+    after: Sequence[Any] | None = None,
 ) -> Question:
     """The rows from `after` on, in the order of `keys`.
 
     Rows with the keys of `after` come again, since there can be more of them than were on the page that ended there.
+    `after` ends with the first value that may stand for a later one: what follows it is not known.
     Where a key is NULL, which nothing can come after, a row comes first, on any page.
 
-    `cursor`: the first of `keys`, where only rows are asked for that have a value in it, from `since` on if given.
-    `after`: the values of `keys` in the last row of the page before; None for the first page.
+    `cursor`: the first of `keys`, where only rows are asked for that have a value in it, from `since` on and up to
+        `until` if given.
+    `after`: the values of the first of `keys` in the last row of the page before; None for the first page.
     """
     conditions, values = [], {}
     if cursor and cursor.is_nullable:
@@ -66,11 +87,15 @@ def page(
     if cursor and since is not None:
         conditions.append(f"{_column(cursor)} >= {cursor.kind.bound.format('{since}')}")
         values["since"] = cursor.kind.sent(since)
+    if cursor and until is not None:
+        conditions.append(f"{_column(cursor)} <= {cursor.kind.bound.format('{until}')}")
+        values["until"] = cursor.kind.sent(until)
     nulls = " OR ".join(f"isNull({quoted(key.name)})" for key in keys if key.is_nullable and key is not cursor)
     if after is not None:
-        following = _from(keys)
+        known = keys[: len(after)]
+        following = _from(known)
         conditions.append(f"({nulls} OR ({following}))" if nulls else following)
-        for place, (key, value) in enumerate(zip(keys, after, strict=True)):
+        for place, (key, value) in enumerate(zip(known, after, strict=True)):
             values[f"after_{place}"] = key.kind.sent(value)
     order = ", ".join([*([f"({nulls}) DESC"] if nulls else []), *map(_column, keys)])
     return Question(f"{_wrapped(sql, conditions)} ORDER BY {order}", values)

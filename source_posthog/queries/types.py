@@ -23,8 +23,10 @@ _SCALARS: Mapping[str, Schema] = {
     "DateTime": _INSTANT,
     "DateTime64": _INSTANT,
     "JSON": {"type": "object"},
-    **{f"{sign}Int{bits}": {"type": "integer"} for sign in ("", "U") for bits in (8, 16, 32, 64, 128, 256)},
+    **{name: {"type": "integer"} for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32")},
 }
+# Too long for an integer of a destination, which has 64 bits with a sign; a float has fewer digits.
+_LONG = ("UInt64", "Int128", "UInt128", "Int256", "UInt256")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def json_schema(text: str) -> Schema:
     if type_.name in _SCALARS:
         schema = _SCALARS[type_.name]
         return {**schema, "type": ["null", schema["type"]]}
-    if type_.name.startswith("Decimal"):  # a string, so that it stays exact, or a number
+    if type_.name in _LONG or type_.name.startswith("Decimal"):  # a string, so that it stays exact, or a number
         return {"type": ["null", "number", "string"]}
     if type_.name == "Array":
         return {"type": ["null", "array"], "items": json_schema(type_.arguments[0]) if type_.arguments else {}}

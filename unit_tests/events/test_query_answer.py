@@ -26,8 +26,8 @@ def test_no_rows_are_all() -> None:
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ({"results": [], "error": "a  fault\nof two lines"}, r"answers with an error \(a fault of two lines\)"),
-        ({"results": [], "error": "x" * 999}, r"error \(x{300}\)"),
+        ({"results": [], "error": "a  fault\nof two lines"}, r"answers with an error \(a fault of two lines\)$"),
+        ({"results": [], "error": "x" * 999}, r"error \(x{300}\)$"),
         ({"results": [[1]], "is_cached": True}, "an earlier answer"),
         ({"results": None}, "no list of `results`"),
         ({}, "no list of `results`"),

@@ -10,7 +10,7 @@ from source_posthog.queries.reading import Answer, Ask, Refused
 from source_posthog.queries.statements import Question
 
 SQL = "SELECT * FROM t"
-_INSTANT = re.compile(r"toDateTime64\((.*?), 6, 'UTC'\)")
+BROKEN = "\ue000"  # stands for a byte that is no UTF-8
 _WHOLE_SECOND = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z$")
 
 
@@ -34,13 +34,22 @@ class Table:
     """Rows with the ClickHouse types `types`, in pages of `limit` rows.
 
     Attributes:
+        cuts: instants are shown with milliseconds, and compared with microseconds.
         asked: the questions so far.
     """
 
-    def __init__(self, types: Mapping[str, str], rows: Sequence[Sequence[Any]] = (), limit: int = 10) -> None:
-        self.types, self.limit = dict(types), limit
+    def __init__(
+        self, types: Mapping[str, str], rows: Sequence[Sequence[Any]] = (), limit: int = 10, *, cuts: bool = False
+    ) -> None:
+        self.types, self.limit, self.cuts = dict(types), limit, cuts
         self.asked: list[Question] = []
         self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.rng = random.Random(1)
+        self.database.create_function("rand", 0, lambda: self.rng.randrange(2**32))
+        self.database.create_function("generateUUIDv4", 0, lambda: f"{self.rng.getrandbits(128):032x}")
+        # A microsecond passes between two questions, and none within one.
+        self.database.create_function("now64", 0, lambda: f"2026-05-01T00:00:00.{len(self.asked):06d}Z")
+        self.database.create_function("isValidUTF8", 1, lambda text: BROKEN not in text)
         self.database.execute(f"CREATE TABLE t ({', '.join(f'`{column}`' for column in types)})")
         self.insert(*rows)
 
@@ -51,7 +60,7 @@ class Table:
         self.database.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(self.types))})", stored)
 
     def rows(self) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in _shown(self.database.execute(SQL).fetchall())]
+        return [tuple(row) for row in self._shown(self.database.execute(SQL).fetchall())]
 
     def delete(self, **values: Any) -> None:
         where = " AND ".join(f"`{column}` = :{column}" for column in values)
@@ -61,20 +70,23 @@ class Table:
     def __call__(self, question: Question) -> Answer:
         self.asked.append(question)
         assert len(self.asked) <= MOST_QUESTIONS, "the reading has no end"
-        sql = question.limited(self.limit)
-        sql = _INSTANT.sub(r"(\1 || 'Z')", sql)
+        limit = min(self.limit, question.most or self.limit)
+        sql = question.limited(limit)
         sql = re.sub(r"isNull\((`.*?`)\)", r"(\1 IS NULL)", sql)
         sql = re.sub(r"isNotNull\((`.*?`)\)", r"(\1 IS NOT NULL)", sql)
-        sql = re.sub(r"to(?:String|Date)\((.*?)\)", r"(\1)", sql)
+        sql = re.sub(r"to(?:String|Date|DateTime)\((.*?)\)", r"(\1)", sql)
         values = {name: value for name, value in question.values.items() if f"{{{name}}}" in sql}
         try:
             cursor = self.database.execute(re.sub(r"\{(\w+)\}", r":\1", sql), values)
         except sqlite3.OperationalError as error:
             raise Refused(str(error)) from error
-        rows = _shown(cursor.fetchall())
+        rows = self._shown(cursor.fetchall())
         columns = [one[0] for one in cursor.description]
         types = {column: self.types.get(column, "UInt64") for column in columns}
-        return Answer(types, rows, complete=len(rows) < self.limit)
+        return Answer(types, rows, complete=len(rows) < limit)
+
+    def _shown(self, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        return [[_shown(cell, self.cuts) if isinstance(cell, str) else cell for cell in row] for row in rows]
 
 
 def _stored(cell: Any) -> Any:
@@ -82,9 +94,10 @@ def _stored(cell: Any) -> Any:
     return _WHOLE_SECOND.sub(r"\1.000000Z", cell) if isinstance(cell, str) else cell
 
 
-def _shown(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """An instant has six digits of fraction, or none where they are zero."""
-    return [[cell.replace(".000000Z", "Z") if isinstance(cell, str) else cell for cell in row] for row in rows]
+def _shown(cell: str, cuts: bool) -> str:
+    """An instant has six digits of fraction, or only three; none where all are zero."""
+    shown = cell.replace(".000000Z", "Z").replace(BROKEN, "\ufffd")
+    return re.sub(r"(\.\d{3})\d{3}Z$", r"\1Z", shown) if cuts else shown
 
 
 def any_value(type_: str, rng: random.Random, most: int) -> Any:
@@ -95,10 +108,10 @@ def any_value(type_: str, rng: random.Random, most: int) -> Any:
     if type_ == "UUID":
         return f"{rng.randrange(2):08x}-0000-4000-8000-{number:012x}"
     if type_.startswith("DateTime64"):
-        fraction = rng.choice(["", ".000001", ".500000", ".999999"])
+        fraction = rng.choice(["", ".000001", ".000002", ".500000", ".500250", ".999999"])
         return f"2026-01-{1 + number % 28:02d}T00:00:00{fraction}Z"
     if type_ == "Date":
         return f"2026-01-{1 + number % 28:02d}"
     if type_ == "String":
-        return rng.choice(["", "a", "B", "ü", "🦔", "\x00", "'", "\\", "{x}", "%"]) + str(number % 7)
+        return rng.choice(["", "a", "B", "ü", "🦔", "\ufffd", "\x00", "'", "\\", "{x}", "%"]) + str(number % 7)
     return number - most // 2

@@ -44,10 +44,10 @@ def test_an_incremental_page_has_no_row_without_a_cursor_and_none_before_the_sta
     cursor, key = keys("at", "id")
     question = page(SQL, [cursor, key], cursor=cursor, since="2026-01-01T01:00:00+01:00")
     assert question.hogql == (
-        f"SELECT * FROM (\n{SQL}\n) WHERE isNotNull(`at`) AND `at` >= toDateTime64({{since}}, 6, 'UTC') "
+        f"SELECT * FROM (\n{SQL}\n) WHERE isNotNull(`at`) AND `at` >= toDateTime({{since}}) "
         "ORDER BY `at`, toString(`id`)"
     )
-    assert question.values == {"since": "2026-01-01T00:00:00.000000"}
+    assert question.values == {"since": "2026-01-01T00:00:00.000000Z"}
 
 
 @pytest.mark.parametrize("columns", list(itertools.permutations(TYPES, 3)), ids="-".join)

@@ -9,6 +9,7 @@ from source_posthog.queries.types import ClickHouseType, json_schema, parsed
 INSTANT = {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"}
 STRING = {"type": ["null", "string"]}
 WHOLE = {"type": ["null", "integer"]}
+NUMBER = {"type": ["null", "number", "string"]}
 LIST = {"type": ["null", "array"]}
 
 
@@ -19,11 +20,13 @@ LIST = {"type": ["null", "array"]}
         ("UUID", STRING),
         ("FixedString(16)", STRING),
         ("Enum8('a' = 1, 'b)' = 2)", STRING),
-        *((f"{sign}Int{bits}", WHOLE) for sign in ("", "U") for bits in (8, 16, 32, 64, 128, 256)),
+        *((f"{sign}Int{bits}", WHOLE) for sign in ("", "U") for bits in (8, 16, 32)),
+        ("Int64", WHOLE),
+        *((name, NUMBER) for name in ("UInt64", "Int128", "UInt128", "Int256", "UInt256", "Nullable(UInt64)")),
         ("Float32", {"type": ["null", "number"]}),
         ("Float64", {"type": ["null", "number"]}),
-        ("Decimal(18, 4)", {"type": ["null", "number", "string"]}),
-        ("Decimal64(4)", {"type": ["null", "number", "string"]}),
+        ("Decimal(18, 4)", NUMBER),
+        ("Decimal64(4)", NUMBER),
         ("Bool", {"type": ["null", "boolean"]}),
         ("Date", {"type": ["null", "string"], "format": "date"}),
         ("Date32", {"type": ["null", "string"], "format": "date"}),
@@ -34,7 +37,9 @@ LIST = {"type": ["null", "array"]}
         ("LowCardinality(String)", STRING),
         ("LowCardinality(Nullable(String))", STRING),
         ("SimpleAggregateFunction(max, DateTime64(6, 'UTC'))", INSTANT),
-        ("Array(UInt64)", {**LIST, "items": WHOLE}),
+        ("Array(UInt64)", {**LIST, "items": NUMBER}),
+        ("Array(Int64)", {**LIST, "items": WHOLE}),
+        ("Map(String, Int128)", {"type": ["null", "object"], "additionalProperties": NUMBER}),
         (
             "Array(Array(Nullable(Int8)))",
             {"type": ["null", "array"], "items": {"type": ["null", "array"], "items": WHOLE}},
