@@ -14,7 +14,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
 from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
-from source_posthog.events.reading import Page, Query, UntrueAnswer
+from source_posthog.events.reading import ROWS_IN_HAND, Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.places import Places
 from source_posthog.requester import PostHogRequester
@@ -27,10 +27,18 @@ class Transport(Protocol):
     Attributes:
         places: for the requests of each project that may run at the same time.
         requests_an_hour: what the budget in the manifest leaves for them on PostHog's cloud.
+        rows_in_hand: that the oldest window of a project may emit before the state covers them.
+        rows_ahead: that its later windows may.
     """
 
     places: Places
     requests_an_hour: int
+    rows_in_hand: int
+    rows_ahead: int
+
+    def page_rows(self, project_id: Any) -> int:
+        """The most rows that the next answer can have."""
+        ...
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         """The answer to `query`; the port of `events.reading`, but for its errors, which are those of `requester`.
@@ -68,6 +76,12 @@ class EventList:
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
     places: Places = field(default_factory=lambda: Places(2))
     requests_an_hour: int = 1140
+    # With the rows of a state that is not worth emitting yet (slicer.py), a stop costs no more than 50,000.
+    rows_in_hand: int = 25_000
+    rows_ahead: int = 16_000
+
+    def page_rows(self, project_id: Any) -> int:
+        return LEAST_LIMIT
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         params = self.request_params(None, stream_slice, event_list.parameters(query))
@@ -106,13 +120,22 @@ class EventQuery:
     sync: Sync
     page_size: int = FIRST_LIMIT
     requests_an_hour: int = 2280
+    # As above, no more than 100,000.
+    rows_in_hand: int = ROWS_IN_HAND
+    rows_ahead: int = 30_000
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = self.sync.query_places
 
+    def page_rows(self, project_id: Any) -> int:
+        return self._size(project_id).limit
+
+    def _size(self, project_id: Any) -> PageSize:
+        return self._sizes.setdefault(project_id, PageSize(self.page_size))
+
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
-        size = self._sizes.setdefault(query.project_id, PageSize(self.page_size))
+        size = self._size(query.project_id)
         while True:
             limit = size.limit
             is_least = query.is_shortest and limit <= LEAST_LIMIT
