@@ -1,6 +1,8 @@
 """The rules of the core about events that arrive late, as `rules.py` has the others."""
 
-from integration_tests.rules import LEDGER, READING, WINDOWS, Rule
+from integration_tests.rules import CORE, LEDGER, READING, WINDOWS, Rule
+
+LATE = CORE + "late.py"
 
 LATE_RULES = [
     Rule("a late window counts when it is whole", LEDGER, "if track.read_to < track.end:", "if False:"),
@@ -48,6 +50,19 @@ LATE_RULES = [
         "begin = timestamp if self.late else",
         "begin = self.end if self.late else",
     ),
+    Rule("a late window that is whole holds nothing back", LEDGER, "        self.leave_late(project)\n", ""),
+    Rule("nor does one that is left", LEDGER, "self._late.pop(project, None)", "pass"),
+    Rule("what a refused filter gave is not read again", LATE, "self.down_to, self.below = batch.start, set()", "pass"),
+    Rule("ties cover nothing until all came", LATE, "min(batch.end, self.down_to)", "self.down_to"),
+    Rule("what came at the last instant is known", LATE, "self.below.update(", "set().update("),
+    Rule("and what is older is not", LATE, "not in self.below]", "in self.below]"),
+    Rule(
+        "ids of older pages are let go of",
+        LATE,
+        "self.down_to, self.below = batch.start, set()",
+        "self.down_to = batch.start",
+    ),
+    Rule("an id is not all of an event", LATE, ', row["id"], row.get("event")', ', row["id"]'),
     Rule(
         "ties are asked for with their arrival",
         READING,

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from integration_tests.late_rules import LATE_RULES
+from integration_tests.progress_rules import PROGRESS_RULES
 from integration_tests.query_rules import QUERY_RULES
 from integration_tests.query_stream_rules import QUERY_STREAM_RULES
 from integration_tests.rules import CORE_RULES, Rule
@@ -41,6 +42,41 @@ OTHER_RULES = (
         ("integration_tests/test_event_ways.py",),
     ),
     Rule(
+        "whoever waited for a place asks again",
+        "source_posthog/lanes.py",
+        "is_next = self._is_next(window, turns)",
+        "is_next = True",
+        ("unit_tests/test_lanes.py",),
+    ),
+    Rule(
+        "a page counts from when it is asked for",
+        "source_posthog/lanes.py",
+        "turns.expect(window)",
+        "pass",
+        ("unit_tests/test_lanes.py",),
+    ),
+    Rule(
+        "each part of a dense project has a state",
+        "source_posthog/slicer.py",
+        "is_due or self.ledger.rows_to_emit(project) >= ROWS_OF_A_PART",
+        "is_due",
+        READ,
+    ),
+    Rule(
+        "others' entries do not count for states",
+        "source_posthog/slicer.py",
+        "self.ledger.read_only({project_of(partition) for partition in partitions})",
+        "pass",
+        READ,
+    ),
+    Rule(
+        "a state is emitted once for what it covers",
+        "source_posthog/slicer.py",
+        "self.ledger.emitted()",
+        "pass",
+        READ,
+    ),
+    Rule(
         "lists follow `next` and not the size of the page",
         "source_posthog/lists.py",
         "return next_offset(response, int(last_page_token_value or 0), self.sync)",
@@ -48,7 +84,7 @@ OTHER_RULES = (
         READ,
     ),
 )
-RULES = (*CORE_RULES, *LATE_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
+RULES = (*CORE_RULES, *LATE_RULES, *PROGRESS_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
 
 # Enough to notice a broken rule; a break that makes the reading endless is noticed by the clock.
 FEWER = {"WINDOWS": "1000", "SYNCS": "1000", "TABLES": "100"}

@@ -1,12 +1,13 @@
 """`end_date`: what happened before it is read, whenever that arrives, and the state stays valid without it."""
 
 import random
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
 
-from integration_tests.connector import Way, catalog, config, run
+from integration_tests.connector import Output, Way, catalog, config, run
+from integration_tests.in_process import answers_from, messages, now_is
 from integration_tests.posthog_server import (
     DAY,
     Account,
@@ -41,10 +42,16 @@ def around_the_end() -> Account:
     return account_with({7: [*spread, *edges], 8: [event(START + 3 * DAY)], 9: [event(END + DAY)]})
 
 
+def entry(state: list[dict[str, Any]] | None, project: int = 7) -> dict[str, Any]:
+    """The project's entry."""
+    assert state is not None
+    found: dict[str, Any] = state[0]["stream"]["stream_state"][str(project)]
+    return found
+
+
 def reached(state: list[dict[str, Any]] | None, project: int) -> int:
     """The timestamp of the project's entry."""
-    assert state is not None
-    return microseconds(state[0]["stream"]["stream_state"][str(project)]["timestamp"])
+    return microseconds(entry(state, project)["timestamp"])
 
 
 @pytest.mark.parametrize("step", [91, 7])
@@ -109,15 +116,51 @@ def test_a_state_after_a_new_end_still_finds_what_arrives_late_before_it(way: Wa
     assert connected.state == state
 
 
-def test_an_end_before_all_that_the_state_covers_reads_the_time_up_to_it_and_leaves_the_state(way: Way) -> None:
+def test_an_end_before_all_that_the_state_covers_reads_the_time_up_to_it_once(way: Way) -> None:
     """As where the state of a connection for the later part is handed to one for the earlier part."""
     connected = Connection(around_the_end(), project_ids=[7])
     connected.sync(NOW, start_date=date(END + DAY))
-    state = connected.state
+    own = entry(connected.state)
     assert connected.sync(LATER, end_date=date(END)).keys("events") == keys(connected.account, START, END, 7)
-    assert connected.state == state
-    whole = connected.sync(LATER + HOUR).keys("events")
+    ties = keys(connected.account, END - 1, END, 7)  # at the timestamp of `before`
+    new = connected.add(event(END - DAY, created_at=LATER + HOUR // 2))
+    assert connected.sync(LATER + 2 * HOUR, end_date=date(END)).keys("events") == sorted([*new, *ties])
+    assert connected.sync(LATER + 4 * HOUR, end_date=date(END)).keys("events") == ties
+    assert {key: value for key, value in entry(connected.state).items() if key != "before"} == own
+    whole = connected.sync(LATER + 5 * HOUR).keys("events")
     assert set(keys(connected.account, START, END + DAY, 7)) <= set(whole)
+    newest = keys(connected.account, reached(connected.state, 7), NOW, 7)
+    assert connected.sync(LATER + 7 * HOUR).keys("events") == newest
+    assert entry(connected.state)["since"] == "2026-01-01T00:00:00.000000Z"
+    assert "before" not in entry(connected.state)
+
+
+def test_a_since_in_the_future_has_the_account_read_once(way: Way) -> None:
+    """As of a state that was edited, or of clocks that were ahead."""
+    connected = Connection(around_the_end(), project_ids=[7])
+    connected.sync(NOW)
+    assert connected.state is not None
+    entry(connected.state)["since"] = date(NOW + 365 * DAY)
+    assert connected.sync(LATER).keys("events") == keys(connected.account, START, NOW, 7)
+    new = connected.add(event(LATER + HOUR))
+    assert set(new) <= set(again := connected.sync(LATER + 2 * HOUR).keys("events"))
+    assert len(again) == 2  # and the newest event of the sync before
+
+
+def test_a_stop_of_a_sync_before_what_the_state_covers_costs_only_what_was_under_way(way: Way) -> None:
+    made = account_with({7: make_events(3000, random.Random(4), start=START, span=58 * DAY, project=7)})
+    connected = Connection(made, events_time_step=5, events_late_days=0, events_lookback_hours=0)
+    connected.sync(NOW, start_date=date(END + DAY))
+    due, options = set(keys(made, START, END)), {**connected.options, "end_date": date(END)}
+    connected.now = LATER
+    with answers_from(connected.posthog), now_is(LATER):
+        read = messages(connected.state, **options)
+        part = Output(list(islice(read, 1200)), "", 0)
+        read.close()
+    connected.state = part.state
+    rest = connected.sync(LATER + HOUR, end_date=date(END)).keys("events")
+    assert set(part.keys("events")) | set(rest) == due
+    assert len(rest) < len(due) - 400
 
 
 @pytest.mark.parametrize("seed", range(2))

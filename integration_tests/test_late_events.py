@@ -244,6 +244,25 @@ def test_a_sync_that_ends_anywhere_loses_no_late_event(stop: int) -> None:
     assert set(new) | set(newer) <= set(part.keys("events")) | set(rest.keys("events"))
 
 
+@pytest.mark.parametrize("workers", [2, 10, 40])
+def test_a_late_window_that_is_not_read_whole_does_not_make_the_next_sync_read_what_was_new_again(
+    way: Way, workers: int
+) -> None:
+    connected = connection(events_time_step=1, events_lookback_hours=0, num_workers=workers)
+    connected.sync(NOW)
+    late_ones = connected.add(*(late(6 * HOUR + place * MINUTE) for place in range(250)))
+    new = connected.add(*(event(NOW + place * MINUTE) for place in range(1, 900)))
+    fault = connected.posthog.faults.add(
+        Fault(stream=way.stream, skip=1, times=None, when=is_late, **{**server_error(), "status": 403})
+    )
+    failed = connected.sync(LATER + DAY)
+    fault.times = 0
+    after = connected.sync(LATER + DAY + HOUR)
+    assert (failed.status, after.status) == (1, 0)
+    assert set(late_ones) | set(new) <= set(failed.keys("events")) | set(after.keys("events"))
+    assert set(failed.keys("events")) & set(after.keys("events")) <= set(late_ones)
+
+
 # --- states of other hands, and options
 
 
@@ -325,6 +344,23 @@ def test_a_server_that_refuses_the_filter_is_read_the_old_way_and_the_log_says_s
     assert (second.status, second.errors) == (0, [])
     assert set(near) <= set(second.keys("events"))
     assert len([line for line in caplog.messages if "cannot tell which events arrived late" in line]) == 1
+    assert instant(arrived(second)) == instant(isoformat(NOW))
+
+
+@pytest.mark.parametrize("span", [1, 3 * HOUR], ids=["on one microsecond", "spread"])
+@pytest.mark.parametrize("page", [1, 2, 9])
+def test_a_filter_that_is_refused_on_a_later_page_repeats_nothing_in_that_sync(way: Way, page: int, span: int) -> None:
+    """As where one machine of a server knows it and another does not."""
+    connected = connection(events_lookback_hours=6)
+    connected.sync(NOW)
+    first = NOW - 5 * HOUR
+    new = connected.add(*(event(first + place * span // 1000, created_at=NOW + MINUTE) for place in range(1000)))
+    refusal = {**server_error(), "status": 400}
+    connected.posthog.faults.add(Fault(stream=way.stream, skip=page, times=None, when=is_late, **refusal))
+    second = connected.sync(LATER)
+    assert second.status == 0
+    assert set(new) <= set(second.keys("events"))
+    assert len(second.keys("events")) == len(set(second.keys("events")))
     assert instant(arrived(second)) == instant(isoformat(NOW))
 
 

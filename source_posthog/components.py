@@ -19,6 +19,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_posthog.errors import Outage, PostHogError, Where, located
 from source_posthog.event_transports import EventList, EventQuery, Transport
 from source_posthog.events.instants import MICROSECOND, instant, iso
+from source_posthog.events.late import Emitted
 from source_posthog.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
 from source_posthog.events.port import Batch, OtherInstants, Page, Query, TooSlow, UntrueAnswer
 from source_posthog.events.reading import read, require_true_instant
@@ -40,6 +41,22 @@ MOST_DELAY = timedelta(minutes=10)
 
 class _FilterRefused(Exception):
     """The server does not know how to filter events by their arrival."""
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """The turns of one project's windows, for its lane."""
+
+    slicer: EventsCartesianProductStreamSlicer
+    transport: Transport
+    project_id: Any
+
+    def may_read_on(self, window: Window) -> bool:
+        rows = self.transport.page_rows(self.project_id)
+        return self.slicer.may_read_on(str(self.project_id), window, rows, self.transport.rows_ahead)
+
+    def expect(self, window: Window) -> None:
+        self.slicer.expect(str(self.project_id), window, self.transport.page_rows(self.project_id))
 
 
 @dataclass
@@ -103,8 +120,8 @@ class EventsSimpleRetriever(SimpleRetriever):
             raise ValueError("The events stream is read in windows; read_records needs a slice")
         project_id, window = stream_slice["project_id"], window_of(stream_slice)
         lane, share = self._lanes.of(project_id), 0.0
-        try:
-            with lane.reading(window):
+        with lane.reading(window):
+            try:
                 for batch in self._batches(stream_slice, window, lane):
                     rows = len(batch.rows)
                     batch.rows.reverse()
@@ -116,13 +133,17 @@ class EventsSimpleRetriever(SimpleRetriever):
                     lane.moved()
                     share += (batch.end - batch.start) / (window.end - window.start)
                     self.sync.log.page(stream_slice, rows, self._requests_an_hour, share)
-        except Abandoned:
-            lane.is_abandoned = True
-            self.sync.log.totals.failed(project_id)
-        except (AirbyteTracedException, UntrueAnswer) as error:
-            lane.is_abandoned = True
-            self.sync.log.totals.failed(project_id)
-            raise self._located(error, stream_slice) from error
+                if window.arrived_from:
+                    self.stream_slicer.leave_late(project_of(stream_slice))
+            except Abandoned:
+                lane.is_abandoned = True
+                self.sync.log.totals.failed(project_id)
+            except (AirbyteTracedException, UntrueAnswer) as error:
+                lane.is_abandoned = True
+                self.sync.log.totals.failed(project_id)
+                raise self._located(error, stream_slice) from error
+            finally:
+                self.stream_slicer.expect(project_of(stream_slice), window, 0)
 
     def _report(self, stream_slice: StreamSlice, window: Window, batch: Batch, rows: int) -> None:
         """Tell the slicer that the `rows` of `batch` are emitted."""
@@ -134,6 +155,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             self.sync.log.totals.emit(stream_slice["project_id"], rows)
         covered = Window(batch.start, batch.end, window.arrived_from)
         self.stream_slicer.cover(project_of(stream_slice), covered, batch.newest, rows)
+        self.stream_slicer.expect(project_of(stream_slice), window, 0)
 
     def _batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
         if window.arrived_from:
@@ -143,30 +165,28 @@ class EventsSimpleRetriever(SimpleRetriever):
         self._skip_empty_history(stream_slice, lane)
         left = self.stream_slicer.unread(project, window)
         query = Query(stream_slice["project_id"], left.start, left.end)
-        batches = read(
+        yield from read(
             query,
             partial(self._ask, stream_slice, lane),
             lane.reach,
             in_parts=not self._is_backfill(stream_slice, window),
+            rows_in_hand=self._transport.rows_in_hand,
         )
-        while True:
-            lane.wait_for_turn(window, partial(self.stream_slicer.may_read_on, project))
-            batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
 
     def _is_backfill(self, stream_slice: StreamSlice, window: Window) -> bool:
         planned = self.stream_slicer.planned(project_of(stream_slice))
         return planned is not None and window.start < planned[0]
 
     def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
-        """What arrived late; where the server cannot tell, all of the lookback again."""
+        """What arrived late; where the server cannot tell, all of the lookback again, without what came until then."""
         ask = partial(self._ask, stream_slice, lane)
         query = Query(stream_slice["project_id"], window.start, window.end, arrived_from=window.arrived_from)
+        emitted = Emitted(window.end)
         if not self._lanes.filter_refused:
             try:
-                yield from read(query, ask, lane.late_reach, in_parts=False)
+                for batch in read(query, ask, lane.late_reach, in_parts=False):
+                    emitted.add(batch)
+                    yield batch
                 return
             except _FilterRefused as refused:
                 if self._lanes.refuse_filter():
@@ -175,15 +195,36 @@ class EventsSimpleRetriever(SimpleRetriever):
                         "so the events_lookback_hours before the last sync are read again instead."
                     )
         start = max(window.start, window.end - self.stream_slicer.lookback)
-        if start < window.end:
-            yield from read(replace(query, start=start, arrived_from=None), ask, lane.reach, in_parts=False)
+        if start < emitted.down_to:
+            query = replace(query, start=start, end=emitted.down_to, arrived_from=None)
+            for batch in read(query, ask, lane.reach, in_parts=False):
+                emitted.take_from(batch)
+                yield batch
 
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         """Ask PostHog; the port of `events.reading`."""
-        page = self._answer(stream_slice, lane, query)
+        turns = _Turns(self.stream_slicer, self._transport, query.project_id)
+        with lane.turn(window_of(stream_slice), turns):
+            page = self._answer(stream_slice, lane, query)
+            if not page.complete and self.count_requester and lane.counts():
+                self._count(self.count_requester, stream_slice)
         if page.rows and not lane.instants_checked:
             self._require_true_instants(stream_slice, lane, page)
         return page
+
+    def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
+        requester = (self.late_requester if query.arrived_from else None) or self.requester
+        try:
+            return self._transport.ask(requester, stream_slice, query)
+        except RequestWindowSplitRequiredException as refused:
+            if query.arrived_from and refused.failure_type == FailureType.system_error:
+                raise _FilterRefused(refused.error_message) from refused
+            raise TooSlow(refused.error_message) from refused
+        except AirbyteTracedException as error:
+            if query.arrived_from and self._answers_without_filter(error, requester, stream_slice, query):
+                raise _FilterRefused(error) from error
+            lane.is_abandoned = True  # before the next window of the project asks in vain
+            raise
 
     def _require_true_instants(self, stream_slice: StreamSlice, lane: Lane, page: Page) -> None:
         """Once a project: ask for an event by the instant that it has in `page`.
@@ -193,32 +234,13 @@ class EventsSimpleRetriever(SimpleRetriever):
         """
         with lane.history:
             if not lane.instants_checked and page.complete and self._zone(stream_slice) != "UTC":
-                project_id = stream_slice["project_id"]
-                require_true_instant(partial(self._answer, stream_slice, lane), project_id, page.rows[0], page.step)
+                with lane.requests:  # it waits for no turn: those whose turn it is may wait here
+                    ask = partial(self._answer, stream_slice, lane)
+                    require_true_instant(ask, stream_slice["project_id"], page.rows[0], page.step)
             lane.instants_checked = True
 
     def _zone(self, stream_slice: StreamSlice) -> str:
         return self.sync.projects.zone(stream_slice["project_id"])
-
-    def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
-        requester = (self.late_requester if query.arrived_from else None) or self.requester
-        with lane.requests:
-            if lane.is_abandoned:
-                raise Abandoned
-            try:
-                page = self._transport.ask(requester, stream_slice, query)
-            except RequestWindowSplitRequiredException as refused:
-                if query.arrived_from and refused.failure_type == FailureType.system_error:
-                    raise _FilterRefused(refused.error_message) from refused
-                raise TooSlow(refused.error_message) from refused
-            except AirbyteTracedException as error:
-                if query.arrived_from and self._answers_without_filter(error, requester, stream_slice, query):
-                    raise _FilterRefused(error) from error
-                lane.is_abandoned = True  # before the next window of the project asks in vain
-                raise
-            if not page.complete and self.count_requester and lane.counts():
-                self._count(self.count_requester, stream_slice)
-            return page
 
     def _answers_without_filter(
         self, error: AirbyteTracedException, requester: PostHogRequester, stream_slice: StreamSlice, query: Query

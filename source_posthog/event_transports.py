@@ -21,6 +21,7 @@ from source_posthog.events.page_size import (
     PageSize,
 )
 from source_posthog.events.port import Page, Query, UntrueAnswer
+from source_posthog.events.reading import ROWS_IN_HAND
 from source_posthog.lanes import Abandoned
 from source_posthog.places import Places
 from source_posthog.requester import PostHogRequester
@@ -33,10 +34,18 @@ class Transport(Protocol):
     Attributes:
         places: for the requests of each project that may run at the same time.
         requests_an_hour: what the budget in the manifest leaves for them on PostHog's cloud.
+        rows_in_hand: that the oldest window of a project may emit before the state covers them.
+        rows_ahead: that its later windows may.
     """
 
     places: Places
     requests_an_hour: int
+    rows_in_hand: int
+    rows_ahead: int
+
+    def page_rows(self, project_id: Any) -> int:
+        """The most rows that the next answer can have."""
+        ...
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         """The answer to `query`; the port of `events.reading`, but for its errors, which are those of `requester`.
@@ -74,13 +83,23 @@ class EventList:
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
     places: Places = field(default_factory=lambda: Places(2))
     requests_an_hour: int = 1140
+    # With the rows of a state that is not worth emitting yet (slicer.py), a stop costs no more than 50,000.
+    rows_in_hand: int = 25_000
+    rows_ahead: int = 16_000
+
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
+
+    def page_rows(self, project_id: Any) -> int:
+        return self._size(project_id).limit
+
+    def _size(self, project_id: Any) -> PageSize:
+        return self._sizes.setdefault(project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST))
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
             return _sound(sending(stream_slice=stream_slice, request_params=event_list.parameters(query, limit)))
 
-        size = self._sizes.setdefault(query.project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST))
+        size = self._size(query.project_id)
         response, limit = sent(requester, query, size, send)
         rows, following = self._rows(response)
         # Servers since May 2026 give a thousand rows, whatever is asked for, and do not say so.
@@ -120,16 +139,25 @@ class EventQuery:
     sync: Sync
     page_size: int = FIRST_LIMIT
     requests_an_hour: int = 2280
+    # As above, no more than 100,000.
+    rows_in_hand: int = ROWS_IN_HAND
+    rows_ahead: int = 30_000
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.places = self.sync.query_places
 
+    def page_rows(self, project_id: Any) -> int:
+        return self._size(project_id).limit
+
+    def _size(self, project_id: Any) -> PageSize:
+        return self._sizes.setdefault(project_id, PageSize(self.page_size))
+
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
             return _sound(sending(stream_slice=stream_slice, request_body_json=event_query.body(query, limit)))
 
-        size = self._sizes.setdefault(query.project_id, PageSize(self.page_size))
+        size = self._size(query.project_id)
         response, limit = sent(requester, query, size, send)
         answer = self.sync.answers.body(response)
         page = event_query.page(answer, limit, self.sync.answers.decoder(response))

@@ -1,9 +1,9 @@
 """What is known of each project while its events are read."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from source_posthog.events.reach import Reach
 from source_posthog.events.windows import Window
@@ -15,6 +15,18 @@ LOOK_AGAIN = 1.0
 
 class Abandoned(Exception):
     """The window is not read to its end, and that is no error of its own."""
+
+
+class Turns(Protocol):
+    """Who may read on, so that a stop loses little: see `Ledger`."""
+
+    def may_read_on(self, window: Window) -> bool:
+        """Whether `window` may ask for a page now."""
+        ...
+
+    def expect(self, window: Window) -> None:
+        """`window` asks for a page: it counts until it is covered."""
+        ...
 
 
 class Lane:
@@ -65,13 +77,30 @@ class Lane:
         with self._progress:
             self._progress.notify_all()
 
-    def wait_for_turn(self, window: Window, may_read_on: Callable[[Window], bool]) -> None:
-        """Wait until `window` may emit more, as long as another window that may is being read."""
-        with self._progress:
-            while not may_read_on(window) and not self.is_abandoned:
-                if not any(other != window and may_read_on(other) for other in self._reading):
+    @contextmanager
+    def turn(self, window: Window, turns: Turns) -> Iterator[None]:
+        """A place for a request of `window`, once it may emit what that brings, and while it still may.
+
+        Raises Abandoned where the lane is.
+        """
+        while True:
+            with self._progress:
+                while not self._is_next(window, turns):
+                    self._progress.wait(LOOK_AGAIN)
+            with self.requests:
+                with self._progress:  # others have read on while this one waited for its place
+                    is_next = self._is_next(window, turns)
+                    if is_next:
+                        turns.expect(window)
+                if is_next:
+                    yield
                     return
-                self._progress.wait(LOOK_AGAIN)
+
+    def _is_next(self, window: Window, turns: Turns) -> bool:
+        """Whether `window` may read on, or no other that is being read may either. Raises Abandoned."""
+        if self.is_abandoned:
+            raise Abandoned
+        return turns.may_read_on(window) or not any(turns.may_read_on(one) for one in self._reading if one != window)
 
 
 class Lanes:

@@ -35,14 +35,12 @@ from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
 
-# Rows that the later windows of a project may emit before the state covers them. With PAGES_IN_HAND of its oldest
-# window, a stop costs a project no more than 50,000 rows.
-ROWS_AHEAD = 16_000
-
 # A state message holds all projects, so states of an account with many small ones would be larger than its records.
 # One is emitted when so many records came for each of its entries: an entry has up to 150 bytes, a record 300 or more,
 # so that states are an eighth of the records at the most, and the last one.
 ROWS_TO_AN_ENTRY = 4
+# And one when it covers so many more rows of a single project, which is a part of a dense one.
+ROWS_OF_A_PART = 8_000
 
 
 @dataclass
@@ -158,6 +156,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             partitions = [one.partition for one in self.stream_slicers[0].stream_slices()]
         else:
             partitions = [{"project_id": project} for project in self.ledger.projects]
+        self.ledger.read_only({project_of(partition) for partition in partitions})
         # Only now: the answers for the projects have shown PostHog's own present.
         plan = self.declared.plan(self.sync.clock.present())
         plan = replace(plan, late=self.declared.duration(self.late_window))
@@ -214,8 +213,14 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 moved = self.ledger.cover_late(project, window.start, window.end)
             else:
                 moved = self.ledger.cover(project, window.start, window.end, newest, rows)
-            if moved and self._rows_since_state >= ROWS_TO_AN_ENTRY * self.ledger.entries:
+            is_due = self._rows_since_state >= ROWS_TO_AN_ENTRY * self.ledger.entries
+            if moved and (is_due or self.ledger.rows_to_emit(project) >= ROWS_OF_A_PART):
                 self._emit_state()
+
+    def leave_late(self, project: str) -> None:
+        """What arrived late in `project` is read, as far as the server can tell."""
+        with self._lock:
+            self.ledger.leave_late(project)
 
     def unread(self, project: str, window: Window) -> Window:
         """What is left of `window` to read."""
@@ -234,11 +239,18 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             planned = self.ledger.planned(project)
             return planned if planned and planned[0] < planned[1] and not self.ledger.has_backfill(project) else None
 
-    def may_read_on(self, project: str, window: Window) -> bool:
+    def may_read_on(self, project: str, window: Window, rows: int, most: int) -> bool:
+        """Whether `window` may emit up to `rows` more now, if a state is to lag behind by `most` rows."""
         if window.arrived_from:
             return True
         with self._lock:
-            return self.ledger.may_read_on(project, window.start, window.end, ROWS_AHEAD)
+            return self.ledger.may_read_on(project, window.start, window.end, rows, most)
+
+    def expect(self, project: str, window: Window, rows: int) -> None:
+        """A page of up to `rows` is under way for `window`; 0 once it is covered, or does not come."""
+        if not window.arrived_from:
+            with self._lock:
+                self.ledger.expect(project, window.start, rows)
 
     # --- what the engine reports
 
@@ -259,6 +271,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         if self._state_manager is None:
             return
         self._rows_since_state = 0
+        self.ledger.emitted()
         self._state_manager.update_state_for_stream(self._stream_name, None, self.ledger.state())
         self._message_repository.emit_message(self._state_manager.create_state_message(self._stream_name, None))
 

@@ -2,6 +2,7 @@
 
 import random
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +28,10 @@ class Unreachable(Exception):
     """A question that failed in whatever other way."""
 
 
+class FilterRefused(Exception):
+    """The server does not know how to filter events by their arrival; or one of its machines does not."""
+
+
 @dataclass
 class Happening:
     """An event of the account: when it happened, when PostHog processed it, and as of when it can be read."""
@@ -45,19 +50,25 @@ class World:
         events: per project, oldest first.
         emitted: per project, the ids of all events that were emitted by any sync.
         now: the true time, which is the server's.
+        emitted_in: the sync that emitted an event last, where what it covered then moves `arrived`; None elsewhere.
+        presents: when each sync began, by our clock.
         lookback: the margin by arrival; also the most that an event stays invisible after it arrived.
+        refuses: now and then it does not know the filter by arrival.
         kill_in: so many steps until the process is killed; None for never.
     """
 
     rng: random.Random
     events: dict[str, list[Happening]] = field(default_factory=dict)
     emitted: dict[str, set[str]] = field(default_factory=dict)
+    emitted_in: dict[str, int | None] = field(default_factory=dict)
+    presents: list[datetime] = field(default_factory=list)
     now: datetime = START
     lookback: timedelta = HOUR
     cap: int = 3
     is_list: bool = False
     longest: timedelta | None = None
     skips_history: bool = False
+    refuses: bool = False
     trouble: float = 0.0
     arrivals: float = 0.0
     kill_in: int | None = None
@@ -95,6 +106,8 @@ class World:
             self.arrive(str(query.project_id))
         if self.longest is not None and query.end - query.start > self.longest and rng.random() < 0.9:
             raise TooSlow
+        if query.arrived_from and self.refuses and rng.random() < 0.3:
+            raise FilterRefused
         if rng.random() < self.trouble:
             return self._trouble(query)
         seen = [one for one in self.events[str(query.project_id)] if query.start <= one.at < query.end]
@@ -122,10 +135,48 @@ class World:
             raise TooSlow
         return untrue[one]
 
+    def most_ties(self, project: str) -> int:
+        """The most events of one instant."""
+        return max(Counter(one.at for one in self.events[project]).values(), default=0)
+
     def not_emitted(self, project: str, start: datetime, end: datetime) -> Iterator[Happening]:
         """The events of [start, end) that no sync has emitted."""
         emitted = self.emitted[project]
         return (one for one in self.events[project] if start <= one.at < end and one.id not in emitted)
+
+
+@dataclass
+class Known:
+    """What the state says of one project when a sync begins.
+
+    Attributes:
+        reached: its timestamp; None where there is none.
+        since: where what it covers begins.
+        seen_from: what arrived earlier is emitted.
+    """
+
+    reached: datetime | None
+    since: datetime
+    seen_from: datetime
+
+    @classmethod
+    def of(cls, entry: dict[str, Any], text: str | None, start_date: datetime, margin: timedelta) -> "Known":
+        """`text`: how far the entry covers, which may stand in another one."""
+        since = instant(entry["since"]) if "since" in entry else start_date
+        arrived = entry.get("arrived") or text
+        return cls(instant(text) if text else None, since, instant(arrived) - margin if arrived else START)
+
+
+def in_use(state: dict[str, Any], project: str, end: datetime) -> tuple[dict[str, Any], str | None, bool]:
+    """The entry that a sync up to `end` goes by, how far it covers, and whether it is one before the project's own."""
+    entry = state.get(project, {})
+    text = entry.get("timestamp") or state.get("timestamp")
+    if not text or "since" not in entry or end >= instant(entry["since"]):
+        return entry, text, False
+    before = entry.get("before", {})
+    if "since" in before and end < instant(before["since"]):
+        before = {}  # there is one only
+    return before, before.get("timestamp"), True
 
 
 def make_world(rng: random.Random) -> World:
@@ -136,6 +187,7 @@ def make_world(rng: random.Random) -> World:
     world.lookback = rng.choice((0, 1, 1, 24, 100)) * HOUR
     world.longest = rng.choice((None, None, None, 9 * DAY, DAY))
     world.skips_history = rng.random() < 0.3
+    world.refuses = rng.random() < 0.1
     world.trouble, world.arrivals = rng.choice((0.0, 0.0, 0.01, 0.1)), rng.choice((0.0, 0.0, 0.1))
     tardy = rng.choice((0.0, 0.0, 0.1, 0.5))
     for project in map(str, range(1, rng.choice((1, 1, 2, 3, 5)) + 1)):

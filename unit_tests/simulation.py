@@ -15,56 +15,50 @@ generator. What must hold (the promise):
 - Nothing is emitted again but events at the timestamp of the state or after it (after it only where the sync before was
   stopped or failed), and those that arrived after `arrived` less the margin. That is when the last good sync began.
 - Nothing is emitted from before start_date, nor from end_date on.
+- That holds for a range before what the state covers, too: if a sync reads nothing else, it goes on where the last one
+  of such a range ended.
+- What was read as new is not read again as late, but for what arrived since that sync began, less the margin.
 - A timestamp never moves back, and is never past the newest event emitted unless that lies a day back.
+- Of the windows after a project's oldest no more rows are emitted than may be ahead of the state.
 """
 
 import random
 import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from source_posthog.events.instants import instant, iso
+from source_posthog.events.late import Emitted
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.port import Query, TooSlow, UntrueAnswer
+from source_posthog.events.port import Batch, Query, TooSlow, UntrueAnswer
 from source_posthog.events.reach import Reach
 from source_posthog.events.reading import read
 from source_posthog.events.windows import SETTLING, Plan, Window, first_event, in_turns, lay_out
 from unit_tests.events.support import DAY, HOUR, SECOND, START, US
-from unit_tests.simulated_world import Happening, Killed, Unreachable, World, make_world, old_state
-
-
-@dataclass
-class Known:
-    """What the state says of one project when a sync begins.
-
-    Attributes:
-        reached: its timestamp; None where there is none.
-        since: where what it covers begins.
-        seen_from: what arrived earlier is emitted.
-    """
-
-    reached: datetime | None
-    since: datetime
-    seen_from: datetime
-
-    @classmethod
-    def of(cls, state: dict[str, Any], project: str, start_date: datetime, margin: timedelta) -> "Known":
-        entry = state.get(project, {})
-        text = entry.get("timestamp") or state.get("timestamp")
-        since = instant(entry["since"]) if "since" in entry else start_date
-        arrived = entry.get("arrived") or text
-        return cls(instant(text) if text else None, since, instant(arrived) - margin if arrived else START)
+from unit_tests.simulated_world import (
+    FilterRefused,
+    Happening,
+    Killed,
+    Known,
+    Unreachable,
+    World,
+    in_use,
+    make_world,
+    old_state,
+)
 
 
 class Sync:
     """One sync of `world` from `state`: the engine, and what it emits.
 
     Attributes:
-        beyond: per project, the ids of events that arrived later than the horizon; shared by all syncs of a run.
+        beyond: per project, and whether it is of the range before its own, the ids of events that arrived later than
+            the horizon; shared by all syncs of a run.
+        ahead: per project, the instants of events emitted when there was an older window, which are not covered.
         after_good: the sync before ended well, and read all that any sync has emitted after its state.
     """
 
@@ -75,14 +69,14 @@ class Sync:
         start_date: datetime,
         step: timedelta,
         workers: int,
-        beyond: dict[str, set[str]],
+        beyond: dict[tuple[str, bool], set[str]],
         after_good: bool = False,
     ) -> None:
         self.world, self.rng = world, world.rng
         self.start_date, self.step, self.began = start_date, step, world.now
         self.present = world.now - world.rng.choice((0 * US, 0 * US, 0 * US, SECOND, HOUR, 2 * DAY))  # by our clock
         self.end = self.present - world.rng.choice((*9 * (0 * DAY,), 20 * DAY)) * world.rng.random()  # an end_date
-        self.late = world.rng.choice((0, 5, 30, 30)) * DAY
+        self.horizon = world.rng.choice((0, 5, 30, 30)) * DAY
         self.workers, self.most = workers, world.rng.choice((3, 20, 1000))
         self.first, self.last = deepcopy(state), deepcopy(state)
         self.after_good = after_good
@@ -90,6 +84,9 @@ class Sync:
         self.newest: dict[str, datetime] = {}
         self.failed: set[str] = set()
         self.looked: set[str] = set()
+        self.filter_refused = False
+        self.ahead: dict[str, list[datetime]] = {project: [] for project in world.events}
+        world.presents.append(self.present)
         self.reaches = {project: Reach() for project in world.events}
         self.ledger = Ledger("timestamp")
         self.ledger.begin(state)
@@ -105,17 +102,22 @@ class Sync:
         return any(known.reached is not None and self.start_date > known.reached for known in self.known.values())
 
     def _known(self, state: dict[str, Any], project: str) -> Known:
-        return Known.of(state, project, self.start_date, self.world.lookback)
+        """What `state` says of what this sync reads."""
+        entry, text, _ = in_use(state, project, self.end)
+        return Known.of(entry, text, self.start_date, self.world.lookback)
+
+    def _beyond(self, project: str) -> set[str]:
+        return self.beyond.setdefault((project, in_use(self.first, project, self.end)[2]), set())
 
     def _find_what_is_beyond(self, project: str) -> None:
         """What this sync could see, and what the state covers, but where it does not look for late events any more."""
         known = self.known[project]
-        beyond = self.beyond.setdefault(project, set())
+        beyond = self._beyond(project)
         if known.reached is None or self.start_date > known.reached:
             return  # it is covered no more once the entry changes, which may be never
         covered = list(self.world.not_emitted(project, known.since, known.reached))
         beyond &= {one.id for one in covered}
-        horizon = known.reached - (self.late or self.world.lookback)
+        horizon = known.reached - (self.world.lookback if self.world.refuses else self.horizon or self.world.lookback)
         beyond |= {one.id for one in covered if one.at < horizon and one.visible <= self.began}
 
     def run(self) -> None:
@@ -137,7 +139,7 @@ class Sync:
         self._emit_state()
 
     def _windows(self, project: str) -> Iterator[tuple[str, Window]]:
-        plan = Plan(self.start_date, self.end, self.present, self.step, self.world.lookback, self.late)
+        plan = Plan(self.start_date, self.end, self.present, self.step, self.world.lookback, self.horizon)
         return ((project, one) for one in lay_out(self.ledger, project, plan))
 
     def _work(self, project: str, window: Window) -> Iterator[bool]:
@@ -154,10 +156,20 @@ class Sync:
         bounds = (window.start, window.end) if is_late else self.ledger.unread(project, window.start, window.end)
         query = Query(project, *bounds, arrived_from=window.arrived_from)
         in_parts = not is_late and planned is not None and window.start >= planned[0]  # not in the backfill
-        batches = read(query, self.world.ask, self.reaches[project], in_parts=in_parts)
+        if is_late:
+            batches = self._late(query)
+        else:
+            batches = read(query, self.world.ask, self.reaches[project], in_parts=in_parts)
+        turn = project, window.start, window.end
         while True:
-            while not is_late and not self.ledger.may_read_on(project, window.start, window.end, self.most):
+            while not is_late and not self.ledger.may_read_on(*turn, self.world.cap, self.most):
                 yield False
+                if project in self.failed:
+                    return
+            is_ahead = in_parts and not self.ledger.may_read_on(*turn, self.world.cap, 0)
+            if not is_late:
+                self.ledger.expect(project, window.start, self.world.cap)
+                yield True
                 if project in self.failed:
                     return
             try:
@@ -166,15 +178,19 @@ class Sync:
                 self.failed.add(project)
                 return
             if batch is None:
+                self.ledger.leave_late(project) if is_late else self.ledger.expect(project, window.start, 0)
                 return
             yield True
             for row in batch.rows:
                 self._emit(project, row, is_late)
+                if is_ahead:
+                    self._emit_ahead(project, instant(row["timestamp"]))
                 yield True
             if is_late:
-                moved = self.ledger.cover_late(project, batch.start, batch.end)
+                moved = not self.filter_refused and self.ledger.cover_late(project, batch.start, batch.end)
             else:
                 moved = self.ledger.cover(project, batch.start, batch.end, batch.newest, len(batch.rows))
+                self.ledger.expect(project, window.start, 0)
             if moved:
                 yield True
                 if self.rng.random() < 0.7:
@@ -182,6 +198,22 @@ class Sync:
             yield True
             if project in self.failed:
                 return
+
+    def _late(self, query: Query) -> Iterator[Batch]:
+        """What arrived late; where the server cannot tell, all of the lookback again."""
+        emitted, reach = Emitted(query.end), self.reaches[query.project_id]
+        if not self.filter_refused:
+            try:
+                for batch in read(query, self.world.ask, reach, in_parts=False):
+                    emitted.add(batch)
+                    yield batch
+                return
+            except FilterRefused:
+                self.filter_refused = True
+        query = replace(query, start=max(query.start, query.end - self.world.lookback), end=emitted.down_to)
+        for batch in read(replace(query, arrived_from=None), self.world.ask, reach, in_parts=False):
+            emitted.take_from(batch)
+            yield batch
 
     def _one_event(
         self, project: str, pick: Callable[[list[datetime]], datetime], start: datetime, end: datetime
@@ -205,15 +237,29 @@ class Sync:
             assert self._may_repeat(self.known[project], one), f"project {project}: {one} is emitted again"
         if not is_late:
             self.newest[project] = max(at, self.newest.get(project, at))
+        counts = self.horizon and not is_late and not self.world.refuses
+        self.world.emitted_in[row["id"]] = len(self.world.presents) - 1 if counts else None
+
+    def _emit_ahead(self, project: str, at: datetime) -> None:
+        planned = self.ledger.planned(project)
+        assert planned is not None
+        read_to, _ = self.ledger.unread(project, *planned)
+        ahead = self.ahead[project] = [*(one for one in self.ahead[project] if one >= read_to), at]
+        most = self.most + self.world.most_ties(project)
+        assert len(ahead) <= most, f"project {project}: {len(ahead)} rows are ahead of the state"
 
     def _may_repeat(self, known: Known, one: Happening) -> bool:
         if known.reached is None or one.at < known.since:
             return True
         if one.at >= known.reached:
             return one.at == known.reached or not self.after_good or self.start_date > known.reached
-        if self.late:
-            return one.arrived >= known.seen_from
-        return one.at >= known.reached - self.world.lookback
+        looked_back = min(known.reached, self.end) - self.world.lookback
+        if (not self.horizon or self.world.refuses) and one.at >= looked_back:
+            return True
+        emitted_in = self.world.emitted_in.get(one.id)
+        if emitted_in is not None and one.arrived < min(self.world.presents[emitted_in:]) - self.world.lookback:
+            return False
+        return bool(self.horizon) and one.arrived >= known.seen_from
 
     def _emit_state(self) -> None:
         self.world.step()
@@ -223,6 +269,7 @@ class Sync:
             if entry != before:
                 assert entry is not None, f"project {project} lost its entry"
                 self._require_true(project, self._known(state, project), self._known(self.last, project))
+                self._require_other_kept(entry, before or {}, in_use(self.first, project, self.end)[2])
         assert state.get("timestamp") == self.last.get("timestamp"), "the entry for all projects changed"
         self.last = state
 
@@ -235,19 +282,27 @@ class Sync:
         assert reached == known or reached <= newest, f"project {project}: {reached} lies past all that is known"
         for one in self.world.not_emitted(project, entry.since, reached):
             # What arrived later than this is looked for by the next sync wherever this one is stopped.
-            is_found = one.arrived >= entry.seen_from or one.id in self.beyond[project]
+            is_found = one.arrived >= entry.seen_from or one.id in self._beyond(project)
             assert is_found, f"project {project}: {entry} claims {one}, which was not emitted"
+
+    def _require_other_kept(self, entry: dict[str, Any], last: dict[str, Any], is_before: bool) -> None:
+        """Of the project's own range and the one before it, what this sync does not read is as it was, or forgotten."""
+        if is_before:
+            assert {**entry, "before": 0} == {**last, "before": 0}, f"{last} became {entry}"
+        else:
+            assert entry.get("before") in (None, last.get("before")), f"{last} became {entry}"
 
     def require_all(self) -> None:
         """What must hold at the end of a sync that went well."""
         for project in self.world.events:
             for one in self.world.not_emitted(project, self.start_date, self.end):
-                is_due = one.visible <= self.began and one.id not in self.beyond[project]
+                is_due = one.visible <= self.began and one.id not in self._beyond(project)
                 assert not is_due, f"project {project}: {one} was never emitted"
             known, reached = self.known[project].reached, self._known(self.last, project).reached
             covers_some = known is not None and max(self.known[project].since, self.start_date) < known <= self.end
-            if self.late and (covers_some or known != reached):
-                arrived, before = self.last[project]["arrived"], self.first.get(project, {}).get("arrived")
+            if self.horizon and not self.filter_refused and (covers_some or known != reached):
+                entry, first = (in_use(state, project, self.end)[0] for state in (self.last, self.first))
+                arrived, before = entry["arrived"], first.get("arrived")
                 began = max(self.present, instant(before)) if before else self.present
                 assert arrived in (iso(self.present), iso(began)), (
                     f"project {project}: {arrived} is not when the sync began"
@@ -261,7 +316,7 @@ def run(seed: int) -> int:
     state = old_state(world) if rng.random() < 0.3 else {}
     start_date = START + rng.choice((0, 0, 1, 20)) * DAY
     step = rng.choice((DAY, 7 * DAY, 30 * DAY)) if world.now - START < 9 * DAY else rng.choice((5 * DAY, 30 * DAY))
-    beyond: dict[str, set[str]] = {}
+    beyond: dict[tuple[str, bool], set[str]] = {}
     syncs, is_good, furthest = 0, False, START
     for _ in range(rng.choice((1, 2, 3))):
         for attempt in range(12):

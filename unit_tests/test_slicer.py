@@ -6,12 +6,24 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import (
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStreamState,
+    StreamDescriptor,
+)
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.declarative.partition_routers import ListPartitionRouter
+from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock as clock_of_ours
 from source_posthog.components import EventsCartesianProductStreamSlicer
+from source_posthog.declared import declared_windows
 from source_posthog.events.instants import instant
+from source_posthog.events.windows import Window
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -173,6 +185,45 @@ def test_a_state_from_before_0_1_8_stands_for_every_project_without_its_own_and_
 def test_a_state_that_is_no_date_is_refused_with_a_sentence(state: dict[str, Any]) -> None:
     with pytest.raises(AirbyteTracedException, match=r"The state (of project 7|for all projects) in stream events"):
         slicer(state)
+
+
+def states_of(projects: int, entries: int, *covers: tuple[int, int]) -> int:
+    """How many states follow `covers` of project 1, each of so many seconds and rows, in an account of `projects`."""
+    timestamp = {"timestamp": "2026-02-20T00:00:00Z"}
+    known = AirbyteStreamState(
+        stream_descriptor=StreamDescriptor(name="events"),
+        stream_state=AirbyteStateBlob({str(one): timestamp for one in range(1, entries + 1)}),
+    )
+    manager = ConnectorStateManager([AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=known)])
+    made = EventsCartesianProductStreamSlicer(
+        stream_slicers=[ListPartitionRouter([*map(str, range(1, projects + 1))], "project_id", {}, {})],
+        config={"start_date": "2026-02-01T00:00:00Z"},
+    )
+    messages = InMemoryMessageRepository()
+    made.bind("events", declared_windows(made.config), manager, messages)
+    next(iter(made.stream_slices()))
+    at = instant("2026-02-20T00:00:00Z") - timedelta(hours=1)
+    for seconds, rows in covers:
+        start, at = at, at + timedelta(seconds=seconds)
+        made.cover("1", Window(start, at), at.isoformat(), rows)
+    return len(list(messages.consume_queue()))
+
+
+@pytest.mark.parametrize(
+    ("projects", "entries", "covers", "states"),
+    [
+        (1000, 1000, [(7200, 4_004)], 1),
+        (1000, 1000, [(7200, 4_003)], 0),
+        (30_000, 30_000, [(7200, 8_000), (1, 7_999), (1, 1)], 2),
+        (30_000, 30_000, [(7200, 100)] * 9, 0),
+        (1, 30_000, [(7200, 7), (1, 1)], 1),
+    ],
+    ids=["many projects", "too few rows", "a dense one among very many", "small ones", "the others are gone"],
+)
+def test_states_are_rationed_by_the_entries_that_are_read_but_each_part_of_a_dense_project_has_one(
+    projects: int, entries: int, covers: list[tuple[int, int]], states: int
+) -> None:
+    assert states_of(projects, entries, *covers) == states
 
 
 def test_records_are_compared_as_instants_and_never_filtered() -> None:

@@ -8,95 +8,16 @@
 
 A project's timestamp is a low watermark: it moves when all that lies before is emitted, in whatever order that happens,
 to the newest event there; where there is none, to the end of what was found empty, if that lies a day back. It never
-moves back. `since` is where the covered range begins: [since, timestamp) is emitted.
+moves back. `since` is where the covered range begins: [since, timestamp) is emitted. A range before it that was read
+and does not reach it has an entry of its own inside of the project's, `before`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from source_posthog.events.instants import instant, iso
-
-# An instant with the string that stands for it in a state: the server's own where it is that of an event.
-Mark = tuple[datetime, str]
-
-
-@dataclass
-class Span:
-    """A range that is emitted, above one that is not yet: where it ends, how far it moves the state, and its rows."""
-
-    end: datetime
-    mark: Mark | None
-    rows: int
-
-
-@dataclass
-class Track:
-    """What is emitted of [start, end) of one project.
-
-    Attributes:
-        settled: an empty range moves the state only up to here, since events may still be on their way after it.
-        since: where the range that the state covers begins once this track has moved it; None leaves it as it is.
-        arrived: at least so late, once this track has moved the state, began the last sync that looked for late events.
-        read_to: all of [start, read_to) is emitted.
-        mark: how far that moves the state.
-        spans: by their starts, what is emitted above `read_to`.
-    """
-
-    start: datetime
-    end: datetime
-    settled: datetime
-    since: datetime | None = None
-    arrived: datetime | None = None
-    read_to: datetime = field(init=False)
-    mark: Mark | None = None
-    spans: dict[datetime, Span] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.read_to = self.start
-
-    def cover(self, start: datetime, end: datetime, newest: str | None, rows: int) -> None:
-        mark = (instant(newest), newest) if newest else (end, iso(end)) if end <= self.settled else None
-        span = Span(end, mark, rows)
-        for neighbour in (self.spans.pop(end, None), self.spans.get(start)):
-            if neighbour:
-                span = Span(max(span.end, neighbour.end), _later(span.mark, neighbour.mark), span.rows + neighbour.rows)
-        self.spans[start] = span
-        for start in sorted(self.spans):
-            if start > self.read_to:
-                break
-            reached = self.spans.pop(start)
-            self.read_to = max(self.read_to, reached.end)
-            self.mark = _later(self.mark, reached.mark)
-
-    @property
-    def rows_ahead(self) -> int:
-        """Rows emitted that the state cannot cover yet."""
-        return sum(span.rows for span in self.spans.values())
-
-
-@dataclass
-class Backfill:
-    """What is emitted of [start, end), the time between an earlier start_date and the one that the state began from.
-
-    Read from its end downwards, so that `since` can follow. `read_from`: all of [read_from, end) is emitted.
-    """
-
-    start: datetime
-    end: datetime
-    read_from: datetime = field(init=False)
-    spans: dict[datetime, datetime] = field(default_factory=dict)  # start by end
-
-    def __post_init__(self) -> None:
-        self.read_from = self.end
-
-    def cover(self, start: datetime, end: datetime) -> None:
-        self.spans[end] = min(start, self.spans.get(end, start))
-        for end in sorted(self.spans, reverse=True):
-            if end < self.read_from:
-                break
-            self.read_from = min(self.read_from, self.spans.pop(end))
+from source_posthog.events.tracks import Backfill, Track
 
 
 class Ledger:
@@ -111,6 +32,8 @@ class Ledger:
         self._tracks: dict[str, Track] = {}
         self._backfills: dict[str, Backfill] = {}
         self._late: dict[str, Track] = {}
+        self._before: set[str] = set()  # the projects whose entry in this sync is `before`
+        self._others = 0
 
     def begin(self, state: Mapping[str, Any]) -> None:
         """Take up `state`; what was planned and covered before is forgotten.
@@ -123,14 +46,18 @@ class Ledger:
             values = {self._key: entry} if project == self._key else entry
             if not isinstance(values, Mapping):
                 raise ValueError(whose)
-            for name in (self._key, "since", "arrived"):
+            before = values.get("before") or {}
+            if not isinstance(before, Mapping):
+                raise ValueError(whose)
+            for text in (one.get(name) for one in (values, before) for name in (self._key, "since", "arrived")):
                 try:
-                    if values.get(name) is not None:
-                        instant(values[name])
+                    if text is not None:
+                        instant(text)
                 except ValueError:
                     raise ValueError(whose) from None
         self._state = {key: dict(entry) if isinstance(entry, Mapping) else entry for key, entry in state.items()}
         self._tracks, self._backfills, self._late = {}, {}, {}
+        self._before, self._others = set(), 0
 
     def state(self) -> dict[str, Any]:
         """The state as of now; a copy."""
@@ -141,10 +68,25 @@ class Ledger:
         """The projects that have an entry of their own in the state."""
         return [key for key in self._state if key != self._key]
 
+    def read_only(self, projects: Collection[str]) -> None:
+        """No others than `projects` are read in this sync, so that the entries of others do not count."""
+        self._others = sum(project not in projects for project in self.projects)
+
     @property
     def entries(self) -> int:
-        """How many entries the state has, and one for the message around it."""
-        return len(self._state) + 1
+        """How many entries the state has of projects that are read, and one for the message around it."""
+        return len(self._state) - self._others + 1
+
+    def rows_to_emit(self, project: str) -> int:
+        """How many rows of `project` the state covers that it did not when it was last emitted."""
+        return sum(one.rows for one in (self._tracks.get(project), self._backfills.get(project)) if one)
+
+    def emitted(self) -> None:
+        """The state as of now is emitted."""
+        for track in self._tracks.values():
+            track.rows = 0
+        for backfill in self._backfills.values():
+            backfill.rows = 0
 
     @property
     def has_entry_without_since(self) -> bool:
@@ -153,20 +95,47 @@ class Ledger:
 
     def timestamp(self, project: str) -> str | None:
         """How far the state covers `project`; None where it does not."""
-        entry = self._state.get(project)
-        own = entry.get(self._key) if isinstance(entry, Mapping) else None
-        text = own if own is not None else self._state.get(self._key)
+        own = self._entry(project).get(self._key)
+        text = own if own is not None or project in self._before else self._state.get(self._key)
         return text if isinstance(text, str) else None
 
     def since(self, project: str) -> datetime | None:
         """Where the range that the state covers of `project` begins, as far as its entry says."""
-        text = self._state.get(project, {}).get("since")
+        text = self._entry(project).get("since")
         return instant(text) if text else None
 
     def arrived(self, project: str) -> datetime | None:
         """When the last sync began that looked for late events of `project`, as far as its entry says."""
-        text = self._state.get(project, {}).get("arrived")
+        text = self._entry(project).get("arrived")
         return instant(text) if text else None
+
+    def turn_to(self, project: str, end: datetime) -> None:
+        """Have `before` as the entry of `project` in this sync if nothing is read from `end` on and what the project's
+        own entry covers begins later than that.
+
+        There is one such range: a new one that does not reach it takes its place. Once `since` has reached it, it is
+        part of what the project's own entry covers.
+        """
+        since, entry = self.since(project), self._entry(project)
+        if since is None or self.timestamp(project) is None:
+            return
+        reached = (entry.get("before") or {}).get(self._key)
+        if end < since:
+            self._before.add(project)
+            begins = self.since(project)
+            is_of_use = begins is None or begins <= end
+        else:
+            is_of_use = reached is not None and instant(reached) < since
+        if not is_of_use:
+            self._state[project] = {key: value for key, value in entry.items() if key != "before"}
+
+    def _entry(self, project: str) -> Mapping[str, Any]:
+        """The entry of `project` in this sync, as far as there is one."""
+        entry: Mapping[str, Any] = self._state.get(project) or {}
+        return entry.get("before") or {} if project in self._before else entry
+
+    def _write(self, project: str, entry: Mapping[str, Any]) -> None:
+        self._state[project] = {**self._state[project], "before": entry} if project in self._before else entry
 
     def plan(
         self,
@@ -198,21 +167,22 @@ class Ledger:
 
         Returns whether the state moved.
         """
+        track, backfill = self._tracks.get(project), self._backfills.get(project)
         if start >= end:
+            if track and start >= track.start:
+                track.ties[start] += rows
             return False
-        backfill = self._backfills.get(project)
         if backfill and end <= backfill.end:
             before = backfill.read_from
-            backfill.cover(start, end)
+            backfill.cover(start, end, rows)
             if backfill.read_from == before:
                 return False
-            self._state[project] = {**self._state[project], "since": iso(backfill.read_from)}
+            self._write(project, {**self._entry(project), "since": iso(backfill.read_from)})
             return True
-        track = self._tracks.get(project)
         if track is None:  # a window that was not planned here stands for itself
             track = Track(start, end, settled=end)
         track.cover(start, end, newest, rows)
-        known, entry = self.timestamp(project), self._state.get(project, {})
+        known, entry = self.timestamp(project), self._entry(project)
         moves = track.mark is not None and (known is None or track.mark[0] > instant(known))
         if track.mark and moves:
             entry = {**entry, self._key: track.mark[1]}
@@ -220,9 +190,9 @@ class Ledger:
                 entry["arrived"] = iso(max(track.arrived, self.arrived(project) or track.arrived))
         if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
             entry = {**entry, "since": iso(track.since)}
-        if entry == self._state.get(project, {}):
+        if entry == self._entry(project):
             return False
-        self._state[project] = entry
+        self._write(project, entry)
         return True
 
     def cover_late(self, project: str, start: datetime, end: datetime) -> bool:
@@ -234,9 +204,14 @@ class Ledger:
         if track.read_to < track.end:
             return False
         since = {"since": iso(track.since)} if track.since else {}
-        entry = self._state.get(project) or {self._key: self.timestamp(project)}
-        self._state[project] = {**entry, **since, "arrived": iso(track.arrived)}
+        entry = self._entry(project) or {self._key: self.timestamp(project)}
+        self._write(project, {**entry, **since, "arrived": iso(track.arrived)})
+        self.leave_late(project)
         return True
+
+    def leave_late(self, project: str) -> None:
+        """Nothing more that arrived late is read; `arrived` stays where it is, if that was not all."""
+        self._late.pop(project, None)
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:
         """The range that was planned for `project`, without its backfill; None where there is none."""
@@ -260,18 +235,23 @@ class Ledger:
                 end = max(begin, start)
         return start, end
 
-    def may_read_on(self, project: str, start: datetime, end: datetime, most: int) -> bool:
-        """Whether the window [start, end) may emit more now, since a stop loses what no state covers.
+    def expect(self, project: str, start: datetime, rows: int) -> None:
+        """The window that begins at `start` has a page of up to `rows` under way; 0 once that is covered."""
+        if track := self._tracks.get(project):
+            track.under_way[start] = rows
 
-        The oldest window of a project always may, and the newest of its backfill; a later one may while fewer than
-        `most` rows are emitted that no state covers, a further one of the backfill may not.
+    def may_read_on(self, project: str, start: datetime, end: datetime, rows: int, most: int) -> bool:
+        """Whether the window [start, end) may emit up to `rows` more now, since a stop loses what no state covers.
+
+        None may before what arrived late is read: if the timestamp moved before `arrived` does, all that is new would
+        count as late in the next sync. Then the oldest window of a project always may, and the newest of its backfill;
+        a later one while no more than `most` rows are ahead of the state with these; a further one of the backfill may
+        not.
         """
+        if project in self._late:
+            return False
         backfill = self._backfills.get(project)
         if backfill and end <= backfill.end:
             return end >= backfill.read_from
         track = self._tracks.get(project)
-        return track is None or start <= track.read_to or track.rows_ahead < most
-
-
-def _later(one: Mark | None, other: Mark | None) -> Mark | None:
-    return max((mark for mark in (one, other) if mark), key=lambda mark: mark[0], default=None)
+        return track is None or start <= track.read_to or track.rows_ahead(start) + rows <= most

@@ -37,7 +37,7 @@ from source_posthog.events.reach import SHORTEST_RANGE, Reach
 
 # So many pages of a project's oldest window may be emitted before the state covers them, and no more than so many rows:
 # pages of the events list are small, those of a query may be fifty times as large.
-PAGES_IN_HAND, ROWS_IN_HAND = 25, 100_000
+PAGES_IN_HAND, ROWS_IN_HAND = 25, 60_000
 # After so many pages, or rows, the density of a range is judged: the first may be a burst.
 PAGES_TO_JUDGE, ROWS_TO_JUDGE = 3, 10_000
 # How much longer or shorter than the last part, for the same number of events, the next may be.
@@ -50,15 +50,18 @@ HEX_DIGITS = "0123456789abcdef"
 ZONES = timedelta(days=1)
 
 
-def read(query: Query, ask: Ask, reach: Reach, *, in_parts: bool = True) -> Iterator[Batch]:
+def read(
+    query: Query, ask: Ask, reach: Reach, *, in_parts: bool = True, rows_in_hand: int = ROWS_IN_HAND
+) -> Iterator[Batch]:
     """Every event of `query` once, as batches that together cover its range.
 
     `in_parts`: cut a dense range into parts and read the oldest first. Without, coverage grows from the end downwards.
+    `rows_in_hand`: so many rows of a part, no more, may be emitted before it is covered.
 
     Raises UntrueAnswer where an answer cannot be believed, TooSlow where the server is too slow for even the shortest
     range, and whatever `ask` raises. What was covered by then stands.
     """
-    yield from _Reader(query, ask, reach, in_parts).read(query.start, query.end, set(), 0.0)
+    yield from _Reader(query, ask, reach, in_parts, rows_in_hand).read(query.start, query.end, set(), 0.0)
 
 
 @dataclass
@@ -67,6 +70,7 @@ class _Reader:
     ask: Ask
     reach: Reach
     in_parts: bool
+    rows_in_hand: int
     page_rows: int = field(default=0)  # the most rows of a page that was not complete: what the server gives at most
     step: timedelta = MICROSECOND  # of the last page
 
@@ -167,7 +171,7 @@ class _Reader:
 
     @property
     def pages_in_hand(self) -> float:
-        return min(PAGES_IN_HAND, ROWS_IN_HAND / self.page_rows)
+        return min(PAGES_IN_HAND, self.rows_in_hand / self.page_rows)
 
     def _is_dense(self, pages: float, pages_left: float, in_hand: float) -> bool:
         """Whether the rest of a range, of about `pages_left`, is to be read in parts after `pages` of it were read."""

@@ -71,13 +71,16 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     as well, newest window first, so that `since` can follow.
 
     Where an end_date lies before the timestamp, what arrived late before it is emitted, and the state stays: without
-    that end, the next sync finds all that arrived since.
+    that end, the next sync finds all that arrived since. Where it lies before all that the entry covers, or that begins
+    in the future, all of this goes by the entry's `before`.
 
     An entry that does not say since when it covers (of an earlier version) is taken to begin at the start, and one that
     does not say when its last sync began, to have begun at its timestamp.
 
     `by_hand`: write nothing but timestamps into the state.
     """
+    if not by_hand and plan.start is not None:
+        ledger.turn_to(project, plan.end)
     text = ledger.timestamp(project)
     timestamp = instant(text) if text else None
     start = plan.start_of(timestamp)
@@ -90,9 +93,8 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     backfill: Iterator[Window] = iter(())
     if timestamp is not None and since is not None and plan.start < since:
         start = max(start, since)
-        if plan.end >= since:  # else what lies between is not read, so that `since` cannot follow
-            ledger.plan_backfill(project, plan.start, since)
-        backfill = reversed(list(_windows(plan.start, min(since, plan.end), plan.step)))
+        ledger.plan_backfill(project, plan.start, since)
+        backfill = reversed(list(_windows(plan.start, since, plan.step)))
     looked_from = _late_start(plan, start, timestamp, max(plan.start, since or plan.start))
     is_new = timestamp is None or plan.start > timestamp
     # Where start_date cuts off what is looked for before the timestamp, late events before it are not covered.

@@ -6,12 +6,13 @@ from datetime import datetime, timezone
 import pytest
 
 from source_posthog.events.instants import EARLIEST, iso
+from source_posthog.events.late import Emitted
 from source_posthog.events.ledger import Ledger
-from source_posthog.events.port import Page, Query
+from source_posthog.events.port import Batch, Page, Query
 from source_posthog.events.reach import Reach
 from source_posthog.events.reading import read
 from source_posthog.events.windows import Plan, Window, cut, lay_out
-from unit_tests.events.support import DAY, HOUR, MONTH, START
+from unit_tests.events.support import DAY, HOUR, MONTH, START, US, text
 
 NOW = START + 100 * DAY
 PLAN = Plan(START, NOW, NOW, 30 * DAY, HOUR)
@@ -190,6 +191,54 @@ def test_a_late_window_that_was_not_planned_moves_nothing() -> None:
     made.begin({"7": entry(START + DAY, START)})
     assert not made.cover_late("7", START, START + DAY)
     assert made.state() == {"7": entry(START + DAY, START)}
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+def test_nothing_is_read_before_all_that_arrived_late_is_or_is_left(late_first: bool) -> None:
+    """If the timestamp moved before `arrived`, all that is new would count as late in the next sync."""
+    made = late_ledger()
+    made.plan_backfill("7", START - DAY, START)
+    windows = (START + DAY, END), (START - DAY, START)
+    made.cover_late("7", START + HOUR, START + DAY)
+    assert not any(made.may_read_on("7", *window, 1, 10) for window in windows)
+    if late_first:
+        made.cover_late("7", START, START + HOUR)
+    else:
+        made.leave_late("7")
+        assert not made.cover_late("7", START, START + DAY)
+    assert all(made.may_read_on("7", *window, 1, 10) for window in windows)
+    assert made.arrived("7") == (END + HOUR if late_first else END)
+
+
+# --- a filter that is refused on a later page
+
+
+def row(id: str, at: datetime, event: str = "e") -> dict[str, str]:
+    return {"id": id, "timestamp": text(at), "event": event, "distinct_id": "d"}
+
+
+def test_what_is_emitted_of_a_range_is_known_by_how_far_down_it_goes_and_by_the_events_of_one_instant() -> None:
+    emitted = Emitted(END)
+    emitted.add(Batch([row("1", END - HOUR), row("2", END - 2 * HOUR)], END - 2 * HOUR + US, END))
+    assert emitted.down_to == END - 2 * HOUR + US
+    emitted.add(Batch([row("3", END - 2 * HOUR)], END - 2 * HOUR, END - 2 * HOUR))  # of ties, by their ids
+    again = Batch([row(id, END - 2 * HOUR) for id in "1234"], START, END - 2 * HOUR + US)
+    emitted.take_from(again)
+    assert [one["id"] for one in again.rows] == ["1", "4"]
+    emitted.add(Batch([row("5", END - 3 * HOUR)], END - 3 * HOUR + US, END - 2 * HOUR))
+    assert (emitted.down_to, len(emitted.below)) == (END - 3 * HOUR + US, 1)
+    emitted.add(Batch([row("6", END - 3 * HOUR)], END - 3 * HOUR + US, END - 3 * HOUR + US))
+    assert len(emitted.below) == 2
+    emitted.add(Batch([], START, END - 3 * HOUR + US))
+    assert (emitted.down_to, emitted.below) == (START, set())
+
+
+def test_two_events_with_one_id_are_two() -> None:
+    emitted = Emitted(END)
+    emitted.add(Batch([row("1", START)], START + US, END))
+    again = Batch([row("1", START, "another"), row("1", START)], START, START + US)
+    emitted.take_from(again)
+    assert [one["event"] for one in again.rows] == ["another"]
 
 
 def test_ties_of_late_events_are_asked_for_by_their_arrival_too() -> None:

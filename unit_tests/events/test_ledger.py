@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from source_posthog.events.instants import iso
-from source_posthog.events.ledger import Backfill, Ledger
+from source_posthog.events.ledger import Ledger
+from source_posthog.events.tracks import Backfill
 from unit_tests.events.support import DAY, HOUR, MONTH, SECOND, START, US, text
 
 END = START + MONTH
@@ -98,7 +99,7 @@ def test_a_window_that_was_not_planned_stands_for_itself() -> None:
     assert not made.cover("9", START, START + DAY, None)
     assert made.planned("9") is None
     assert made.unread("9", START, END) == (START, END)
-    assert made.may_read_on("9", START, END, 0)
+    assert made.may_read_on("9", START, END, 1, 0)
 
 
 def test_to_begin_forgets_what_was_planned_and_covered() -> None:
@@ -145,25 +146,78 @@ def test_what_is_left_of_a_window_begins_where_all_before_is_emitted() -> None:
 def test_the_oldest_window_may_read_on_and_the_others_until_too_many_rows_are_ahead() -> None:
     made = ledger()
     later = START + 10 * DAY, START + 20 * DAY
-    assert made.may_read_on("7", *later, 10)
-    assert not made.may_read_on("7", *later, 0)
+    assert made.may_read_on("7", *later, 1, 10)
+    assert not made.may_read_on("7", *later, 1, 0)
     made.cover("7", START + 15 * DAY, START + 20 * DAY, text(START + 16 * DAY), 9)
-    assert made.may_read_on("7", *later, 10)
+    assert made.may_read_on("7", *later, 1, 10)
     made.cover("7", START + 10 * DAY, START + 15 * DAY, text(START + 11 * DAY), 1)
-    assert not made.may_read_on("7", *later, 10)
-    assert made.may_read_on("7", START, START + 10 * DAY, 10)
+    assert not made.may_read_on("7", *later, 1, 10)
+    assert made.may_read_on("7", START, START + 10 * DAY, 1, 10)
     made.cover("7", START, START + 10 * DAY, None, 50)
-    assert made.may_read_on("7", START + 20 * DAY, END, 10)  # the oldest now, and none is ahead
+    assert made.may_read_on("7", START + 20 * DAY, END, 1, 10)  # the oldest now, and none is ahead
+
+
+def test_pages_under_way_count_as_ahead_but_not_that_of_the_oldest_window_nor_its_own() -> None:
+    made = ledger()
+    second, third = (START + 10 * DAY, START + 20 * DAY), (START + 20 * DAY, END)
+    made.expect("7", START, 100)
+    made.expect("7", third[0], 3)
+    assert made.may_read_on("7", *third, 10, 10)
+    assert made.may_read_on("7", *second, 7, 10)
+    assert not made.may_read_on("7", *second, 8, 10)
+    made.expect("7", third[0], 0)
+    assert made.may_read_on("7", *second, 10, 10)
+    made.expect("9", START, 1)  # which was not planned
+    assert made.may_read_on("9", START, END, 1, 0)
+
+
+def test_ties_that_fit_no_page_count_as_ahead_until_they_are_covered() -> None:
+    made = ledger()
+    at, later = START + 15 * DAY, (START + 10 * DAY, START + 20 * DAY)
+    for _ in range(2):
+        assert not made.cover("7", at, at, None, 4)
+    assert not made.may_read_on("7", *later, 1, 8)
+    assert made.may_read_on("7", *later, 2, 10)
+    made.cover("7", at, at + US, text(at))
+    assert not made.may_read_on("7", *later, 1, 8)
+    made.cover("7", START, at, None, 1)
+    assert made.rows_to_emit("7") == 9
+    made.cover("7", START - DAY, START - DAY, None, 100)  # of a backfill
+    assert made.may_read_on("7", END - DAY, END, 1, 1)
+
+
+def test_a_state_is_due_for_the_rows_that_it_covers_and_the_last_one_did_not() -> None:
+    made = ledger({"7": entry(START, START)})
+    made.plan_backfill("7", START - MONTH, START)
+    made.cover("7", START + DAY, START + 2 * DAY, None, 5)
+    assert made.rows_to_emit("7") == 0
+    made.cover("7", START, START + DAY, None, 3)
+    made.cover("7", START - DAY, START, None, 20)
+    assert (made.rows_to_emit("7"), made.rows_to_emit("8")) == (28, 0)
+    made.emitted()
+    assert made.rows_to_emit("7") == 0
+    made.cover("7", START + 2 * DAY, START + 3 * DAY, None, 2)
+    assert made.rows_to_emit("7") == 2
+
+
+def test_entries_of_projects_that_are_not_read_do_not_count() -> None:
+    made = ledger({"7": entry(START), "8": entry(START), "9": entry(START), "timestamp": text(START)})
+    made.read_only({"7", "10"})
+    assert made.entries == 3
+    made.cover("10", START, START + DAY, None)
+    assert made.entries == 4
+    made.begin(made.state())
+    assert made.entries == 6
 
 
 def test_of_a_backfill_only_the_newest_window_may_read_on() -> None:
     made = ledger({"7": entry(START, START)})
     made.plan_backfill("7", START - 2 * MONTH, START)
     newest, older = (START - MONTH, START), (START - 2 * MONTH, START - MONTH)
-    assert made.may_read_on("7", *newest, 0)
-    assert not made.may_read_on("7", *older, 1000)
+    assert made.may_read_on("7", *newest, 1, 0)
+    assert not made.may_read_on("7", *older, 1, 1000)
     made.cover("7", *newest, None)
-    assert made.may_read_on("7", *older, 0)
+    assert made.may_read_on("7", *older, 1, 0)
 
 
 # --- since
@@ -291,6 +345,9 @@ BAD = {
     "of project 8": {"7": {"timestamp": None}, "8": {"timestamp": 5}},
     "of project 9": {"9": {"timestamp": "2026-01-01T00:00:00Z", "since": "x"}},
     "of project 12": {"12": {"timestamp": "2026-01-01T00:00:00Z", "arrived": "x"}},
+    "of project 13": {"13": {"timestamp": "2026-01-01T00:00:00Z", "before": {"timestamp": "x"}}},
+    "of project 14": {"14": {"timestamp": "2026-01-01T00:00:00Z", "before": {"arrived": 5}}},
+    "of project 15": {"15": {"timestamp": "2026-01-01T00:00:00Z", "before": "2026-01-01T00:00:00Z"}},
     "of project 10": {"10": "2026-01-01T00:00:00Z"},
     "of project 11": {"11": None},
 }
@@ -307,8 +364,8 @@ def test_the_most_rows_ahead_are_those_that_no_state_covers() -> None:
     for place in range(5, 0, -1):
         made.cover("7", START + place * DAY, START + (place + 1) * DAY, text(START + place * DAY), 10)
     later = END - SECOND, END
-    assert made.may_read_on("7", *later, 51)
-    assert not made.may_read_on("7", *later, 50)
+    assert made.may_read_on("7", *later, 1, 51)
+    assert not made.may_read_on("7", *later, 1, 50)
 
 
 def test_it_counts_entries_and_knows_those_that_do_not_say_since_when_they_cover() -> None:

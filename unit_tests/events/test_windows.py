@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_reading_begins_a_lookback_before_the_state_but_not_before_the_start(
 
 
 def windows_of(
-    entry: dict[str, str] | None, plan: Plan = PLAN, *, keep_since: bool = True
+    entry: dict[str, Any] | None, plan: Plan = PLAN, *, keep_since: bool = True
 ) -> tuple[list[Range], Ledger]:
     ledger = Ledger("timestamp")
     ledger.begin({"7": entry} if entry else {})
@@ -173,14 +174,68 @@ def test_a_state_after_an_end_is_not_read_on_and_stays(end: datetime) -> None:
 
 
 def test_an_end_before_what_the_state_covers_bounds_the_range_before_it_too() -> None:
-    """`since` cannot follow, since what lies between that end and it is not read."""
+    """`since` cannot follow, since what lies between that end and it is not read: `before` covers that range."""
     known = entry(START + 90 * DAY, START + 60 * DAY)
     plan = Plan(START, START + 40 * DAY, NOW, 30 * DAY, HOUR)
     windows, ledger = windows_of(known, plan)
-    assert windows == [(START + 30 * DAY, START + 40 * DAY), (START, START + 30 * DAY)]
-    assert all(ledger.may_read_on("7", *window, 0) for window in windows)
-    assert not any(ledger.cover("7", start, end, iso(start), 1) for start, end in windows)
-    assert ledger.state() == {"7": known}
+    assert windows == [(START, START + 30 * DAY), (START + 30 * DAY, START + 40 * DAY)]
+    assert all(ledger.cover("7", start, end, iso(end - US), 1) for start, end in windows)
+    before = {**entry(START + 40 * DAY - US, START), "arrived": iso(NOW)}
+    assert ledger.state() == {"7": {**known, "before": before}}
+    again, _ = windows_of(ledger.state()["7"], plan)
+    assert again == [(START + 40 * DAY - US - HOUR, START + 40 * DAY)]
+
+
+def test_a_since_in_the_future_is_remembered_too() -> None:
+    """As of a state that was edited, or of clocks that were ahead: it covers nothing yet."""
+    known = entry(START + 90 * DAY, NOW + DAY)
+    windows, ledger = windows_of(known)
+    assert windows == list(cut(START, NOW, 30 * DAY))
+    for start, end in windows:
+        ledger.cover("7", start, end, iso(end - US), 1)
+    before = {**entry(NOW - US, START), "arrived": iso(NOW)}
+    assert ledger.state() == {"7": {**known, "before": before}}
+    assert windows_of(ledger.state()["7"])[0] == [(NOW - US - HOUR, NOW)]
+
+
+NESTED = {**entry(START + 90 * DAY, START + 60 * DAY), "before": entry(START + 40 * DAY, START + 20 * DAY)}
+
+
+def test_what_lies_between_two_ranges_is_read_again_with_the_earlier_one_which_then_is_part_of_the_later() -> None:
+    windows, ledger = windows_of(NESTED)
+    assert windows[-2:] == [(START + 30 * DAY, START + 60 * DAY), (START, START + 30 * DAY)]
+    ledger.cover("7", *windows[-2], None)
+    ledger.cover("7", *windows[-1], None)
+    state = ledger.state()["7"]
+    assert (state["since"], "before" in state) == (iso(START), True)
+    assert "before" not in windows_of(state)[1].state()["7"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "kept"),
+    [
+        (START, START + 50 * DAY, START + 40 * DAY - HOUR, True),
+        (START, START + 20 * DAY, START, True),
+        (START, START + 10 * DAY, START, False),
+        (START + 45 * DAY, START + 50 * DAY, START + 45 * DAY, True),
+    ],
+    ids=["goes on", "reaches it from below", "lies below it", "lies above it"],
+)
+def test_one_range_before_since_is_remembered(start: datetime, end: datetime, first: datetime, kept: bool) -> None:
+    windows, ledger = windows_of(NESTED, Plan(start, end, NOW, 30 * DAY, HOUR))
+    assert windows[0][0] == first
+    assert ("before" in ledger.state()["7"]) is kept
+    for bounds in windows:
+        ledger.cover("7", *bounds, iso(bounds[1] - US), 1)
+    assert ledger.since("7") == start
+    assert ledger.state()["7"]["timestamp"] == NESTED["timestamp"]
+
+
+def test_an_entry_that_does_not_say_how_far_it_covers_has_no_range_before_it() -> None:
+    windows, ledger = windows_of({"since": iso(START + 60 * DAY)}, Plan(START, START + 40 * DAY, NOW, 30 * DAY, HOUR))
+    assert windows == [(START, START + 30 * DAY), (START + 30 * DAY, START + 40 * DAY)]
+    ledger.cover("7", *windows[0], None)
+    assert ledger.state()["7"] == {**entry(START + 30 * DAY, START), "arrived": iso(NOW)}
 
 
 # --- empty history
