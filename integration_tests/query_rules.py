@@ -39,7 +39,6 @@ ASKING = [
 ANSWERS = [
     Rule("`hasMore` is more", QUERY, "complete=not more", "complete=True", QUERY_TESTS),
     Rule("an answer that says nothing of more", QUERY, "if not isinstance(more, bool)", "if False", QUERY_TESTS),
-    Rule("properties are an object", QUERY, "if not isinstance(properties, dict)", "if False", QUERY_TESTS),
     Rule("instants are those of the list", QUERY, 'f"{text[:-1]}+00:00"', "text", QUERY_TESTS),
     Rule("an instant has a zone", QUERY, "if datetime.fromisoformat(text).tzinfo:", "if True:", QUERY_TESTS),
     Rule("an instant is in UTC", QUERY, "instant(text).astimezone(timezone.utc)", "instant(text)", QUERY_TESTS),

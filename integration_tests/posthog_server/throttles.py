@@ -8,13 +8,22 @@ from contextlib import contextmanager
 
 from .traffic import Refusal, throttle_refusal
 
-# Which streams share a bucket, and its limits as (requests, seconds).
-_BUCKETS = {"events": "lists", "insights": "lists", "persons": "persons", "query": "query"}
+# The buckets that a request of a stream is counted in, by their names; those of others have their own.
+_BUCKETS = {
+    "events": ("clickhouse, a minute", "clickhouse, an hour"),
+    "insights": ("clickhouse, a minute", "clickhouse, an hour"),
+    "persons": ("clickhouse, a minute",),
+    "query": ("queries, a minute", "queries, an hour"),
+}
+_OTHERS = ("others, a minute", "others, an hour")
+# Requests, and seconds.
 _LIMITS = {
-    "lists": ((240, 60), (1200, 3600)),
-    "query": ((240, 60), (2400, 3600)),
-    "persons": ((240, 60),),
-    "other": ((480, 60), (4800, 3600)),
+    "clickhouse, a minute": (240, 60),
+    "clickhouse, an hour": (1200, 3600),
+    "queries, a minute": (240, 60),
+    "queries, an hour": (2400, 3600),
+    "others, a minute": (480, 60),
+    "others, an hour": (4800, 3600),
 }
 
 
@@ -24,15 +33,15 @@ class Throttles:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[tuple[str, object, int], deque[float]] = defaultdict(deque)
+        self._buckets: dict[tuple[str, object], deque[float]] = defaultdict(deque)
 
     def take(self, stream: str, owner: object) -> None:
         """Count a request of `owner`. Raises Refusal (429) where a bucket is full."""
-        bucket = _BUCKETS.get(stream, "other")
         now, wait = self._clock(), 0.0
         with self._lock:
-            for most, seconds in _LIMITS[bucket]:
-                times = self._buckets[bucket, owner, seconds]
+            for bucket in _BUCKETS.get(stream, _OTHERS):
+                most, seconds = _LIMITS[bucket]
+                times = self._buckets[bucket, owner]
                 while times and times[0] <= now - seconds:
                     times.popleft()
                 if len(times) >= most:

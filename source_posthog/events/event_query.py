@@ -3,12 +3,13 @@
 What is relied on here is in docs/posthog-server.md, "Queries".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from source_posthog.events.event_list import arrived_since
 from source_posthog.events.instants import MICROSECOND, instant, iso
+from source_posthog.events.properties import Decode, set_properties
 from source_posthog.events.reading import Page, Query, Row, UntrueAnswer
 
 # Never `*`: it adds a property of its own, and costs two queries more.
@@ -17,9 +18,6 @@ COLUMNS = (
     *("elements_chain", "person", "person_id", "created_at"),
 )
 PERSON_PROPERTIES = ("email", "name", "username")  # the only ones that the events list shows
-
-# JSON as Python, exactly; raises ValueError for what is none.
-Decode = Callable[[str], Any]
 
 
 def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, Any]:
@@ -91,12 +89,12 @@ def _record(row: Any, decode: Decode) -> Row:
         id, event, distinct_id, properties, timestamp, elements_chain, person, person_id, created_at = row
     except (TypeError, ValueError):
         raise UntrueAnswer("a row is not what was selected") from None
-    if id is None:
-        raise UntrueAnswer("a row has no `uuid`")
-    return {
+    if not isinstance(id, str):
+        raise UntrueAnswer("a row has no `uuid`" if id is None else f"a row has {id!r} as its `uuid`")
+    record = {
         "id": id,
         "distinct_id": distinct_id,
-        "properties": _properties(id, properties, decode),
+        "properties": None,
         "event": event,
         "timestamp": _utc(id, timestamp),
         "person": _person(id, person, distinct_id),
@@ -104,16 +102,8 @@ def _record(row: Any, decode: Decode) -> Row:
         "person_id": person_id,
         "created_at": created_at,
     }
-
-
-def _properties(id: Any, text: Any, decode: Decode) -> dict[str, Any]:
-    try:
-        properties = decode(text) if isinstance(text, str) else None
-    except ValueError as invalid:
-        raise UntrueAnswer(f"the properties of event {id} are not a JSON object ({invalid})") from invalid
-    if not isinstance(properties, dict):
-        raise UntrueAnswer(f"the properties of event {id} are not a JSON object")
-    return properties
+    set_properties(record, properties, decode)
+    return record
 
 
 def _utc(id: Any, text: Any) -> str:
@@ -137,7 +127,9 @@ def _person(id: Any, person: Any, distinct_id: Any) -> dict[str, Any] | None:
     uuid = person.get("uuid")
     if uuid is None:
         return None
-    properties = person.get("properties") or {}
+    properties = {} if person.get("properties") is None else person["properties"]
+    if not isinstance(properties, dict):
+        raise UntrueAnswer(f"the properties of the person of event {id} are not a JSON object")
     return {
         "distinct_ids": [person.get("distinct_id", distinct_id)],
         "properties": {name: properties[name] for name in PERSON_PROPERTIES if name in properties},
