@@ -79,8 +79,8 @@ OTHER_RULES = (
     Rule(
         "lists follow `next` and not the size of the page",
         "source_posthog/lists.py",
-        "return next_offset(response, int(last_page_token_value or 0), self.sync)",
-        "return next_offset(response, int(last_page_token_value or 0), self.sync) if last_page_size >= 100 else None",
+        "start = next_offset(response, start, self.sync)",
+        "start = next_offset(response, start, self.sync) if len(self.sync.answers.rows(response)) >= 100 else None",
         READ,
     ),
 )

@@ -73,20 +73,20 @@ SIZES = [
 
 EXACT = [
     Rule("19 digits are long", JSON, 'b"0" * 19', 'b"0" * 20', JSON_TESTS),
-    Rule("also behind white space", JSON, ".rstrip(_GAP)", '.rstrip(b"-")', JSON_TESTS),
-    Rule("also behind much of it", JSON, "if not before or", "if", JSON_TESTS),
-    Rule("also in a list", JSON, '(b":", b",", b"[")', '(b":", b",")', JSON_TESTS),
-    Rule("each run of digits is looked at", JSON, "at = flat.find(_LONG_RUN, end)", "at = -1", JSON_TESTS),
+    Rule("also behind white space", JSON, r'rb"[:,\[][- \t\r\n\\tnr]*0{19}"', r'rb"[:,\[]-?0{19}"', JSON_TESTS),
+    Rule("also in a list", JSON, r'rb"[:,\[][- ', r'rb"[:,][- ', JSON_TESTS),
+    Rule("also alone", JSON, " or _LONG_NUMBER_ALONE.match(flat)", "", JSON_TESTS),
+    Rule("digits in strings are no numbers", JSON, "bool(_LONG_NUMBER.search(flat) or", "bool(flat or", JSON_TESTS),
     Rule(
-        "digits in strings are no numbers", JSON, "if not before or before[-1:] in", "if True or before in", JSON_TESTS
-    ),
-    Rule(
-        "a page that is deep is looked at string by string",
+        "what is decoded is not deeper than can be emitted",
         JSON,
-        "_most_levels(content) <= MOST_LEVELS and",
-        "",
+        "if _brackets(content) > MOST_LEVELS and _is_deep(value):",
+        "if False:",
         JSON_TESTS,
     ),
+    Rule("brackets in strings are no levels", JSON, """.split(b'"')[::2]""", """.split(b'"')""", JSON_TESTS),
+    Rule("nor behind quotes that are escaped", JSON, """.replace(b'\\\\"', b"")""", "", JSON_TESTS),
+    Rule("what is cut off has no pieces", JSON, "if levels or not found or", "if not found or", JSON_TESTS),
 ]
 
 QUERY_RULES = [*ASKING, *ANSWERS, *SIZES, *EXACT]

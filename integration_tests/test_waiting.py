@@ -1,6 +1,7 @@
 """Waits that PostHog asks for, waits of our own, and answers that never end."""
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, MovingWindowCallRatePolicy
+from pyrate_limiter import TimeClock
 
 from integration_tests.connector import Output, catalog, config, expected_keys, run
 from integration_tests.in_process import answers_from
@@ -19,6 +21,7 @@ from integration_tests.posthog_server import (
     account_with,
     drip,
     make_events,
+    make_persons,
     make_rows,
     microseconds,
     throttled,
@@ -155,16 +158,17 @@ def test_waiting_for_the_request_budget_is_announced_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("url", "stream", "has_budget"),
+    ("url", "stream", "limits"),
     [
-        ("https://us.posthog.com", "events", True),
-        ("https://eu.posthog.com", "cohorts", True),
-        ("https://app.posthog.com", "insights", True),
-        ("https://posthog.example.com", "events", False),
+        ("https://us.posthog.com", "events", {"1140 per 1:00:00", "228 per 0:01:00"}),
+        ("https://app.posthog.com", "insights", {"1140 per 1:00:00", "228 per 0:01:00"}),
+        ("https://us.posthog.com", "persons", {"228 per 0:01:00"}),
+        ("https://eu.posthog.com", "cohorts", {"456 per 0:01:00", "4560 per 1:00:00"}),
+        ("https://posthog.example.com", "events", set()),
     ],
 )
 def test_the_budget_fits_the_addresses_that_are_asked(
-    monkeypatch: pytest.MonkeyPatch, url: str, stream: str, has_budget: bool
+    monkeypatch: pytest.MonkeyPatch, url: str, stream: str, limits: set[str]
 ) -> None:
     spent: list[str] = []
 
@@ -174,10 +178,27 @@ def test_the_budget_fits_the_addresses_that_are_asked(
     monkeypatch.setattr(MovingWindowCallRatePolicy, "try_acquire", try_acquire)
     with answers_from(PostHog(some(), cap=100)):
         read(url, stream)
-    lists = [line for line in spent if f"/{stream}" in line.split()[0]]
-    assert bool(lists) == has_budget
-    limit = "4560 per" if stream == "cohorts" else "1140 per"
-    assert all(limit in line for line in lists)
+    taken = " ".join(line for line in spent if f"/{stream}" in line.split()[0])
+    assert set(re.findall(r"\d+ per [\d:]+", taken)) == limits
+
+
+def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    now = 1_800_000_000.0
+    monkeypatch.setattr("source_posthog.budget.sleep", slept.append)
+    monkeypatch.setattr(TimeClock, "now", lambda _: int(1000 * (now + sum(slept))))
+    rng = random.Random(1)
+    made = account_with({7: []}, persons=make_persons(200, rng), insights=make_rows("insights", 110, rng))
+    posthog = PostHog(made, cloud_throttles=True, clock=lambda: now + sum(slept))
+    monkeypatch.setattr("source_posthog.lists._params", lambda start, _: {"limit": 1, "offset": start})
+    with answers_from(posthog):
+        output = read("https://us.posthog.com", "persons", "insights")
+    assert posthog.count("persons") + posthog.count("insights") == 310
+    assert (output.status, output.errors) == (0, [])
+    assert {seen.status for seen in posthog.requests} == {200}
+    assert 0 < sum(slept) < 200
 
 
 # --- what the log says of waits (18)

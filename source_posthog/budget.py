@@ -4,21 +4,35 @@ from collections.abc import Callable
 from time import sleep
 from typing import Any
 
-from airbyte_cdk.sources.streams.call_rate import AbstractAPIBudget, AbstractCallRatePolicy, CallRateLimitHit
+from airbyte_cdk.sources.streams.call_rate import (
+    AbstractAPIBudget,
+    AbstractCallRatePolicy,
+    APIBudget,
+    CallRateLimitHit,
+)
 
 
 class AnnouncedBudget(AbstractAPIBudget):
-    """The manifest's budget, which waits in silence, with a word to `announce` before each wait (seconds)."""
+    """The manifest's budget, with a word to `announce` before each wait (seconds).
 
-    def __init__(self, budget: AbstractAPIBudget, announce: Callable[[float], None]) -> None:
+    The CDK's own waits in silence. And it takes a request from the first policy that it matches, where PostHog counts
+    it in several buckets, of which other streams share only some; here it is taken from each, in their order.
+    """
+
+    def __init__(self, budget: APIBudget, announce: Callable[[float], None]) -> None:
         self._budget = budget
+        self._each = [APIBudget([policy]) for policy in budget._policies]
         self._announce = announce
 
     def acquire_call(self, request: Any, block: bool = True, timeout: float | None = None) -> None:
         """Wait until the budget has room for `request`; raises CallRateLimitHit at once where it must not `block`."""
+        for budget in self._each:
+            self._acquire(budget, request, block, timeout)
+
+    def _acquire(self, budget: APIBudget, request: Any, block: bool, timeout: float | None) -> None:
         while True:
             try:
-                self._budget.acquire_call(request, block=False)
+                budget.acquire_call(request, block=False)
                 return
             except CallRateLimitHit as full:
                 if not block:

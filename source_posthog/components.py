@@ -16,12 +16,14 @@ from airbyte_cdk.sources.streams.http.request_window_split_exception import Requ
 from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.errors import Outage, PostHogError, Where, located
+from source_posthog.answers import Unemittable
+from source_posthog.errors import Outage, PostHogError, Where, located, one_line
 from source_posthog.event_transports import EventList, EventQuery, Transport
 from source_posthog.events.instants import MICROSECOND, instant, iso
 from source_posthog.events.late import Emitted
 from source_posthog.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
 from source_posthog.events.port import Batch, OtherInstants, Page, Query, TooSlow, UntrueAnswer
+from source_posthog.events.properties import UNREADABLE
 from source_posthog.events.reading import read, require_true_instant
 from source_posthog.events.windows import SETTLING, Window, first_event, is_long, last_event
 from source_posthog.insights import InsightsRetriever
@@ -29,6 +31,7 @@ from source_posthog.lanes import Abandoned, Lane, Lanes
 from source_posthog.requester import PostHogRequester
 from source_posthog.slicer import EventsCartesianProductStreamSlicer, project_of, window_of
 from source_posthog.sync import Sync
+from source_posthog.unemitted import Unemitted
 
 __all__ = ["EventsCartesianProductStreamSlicer", "EventsSimpleRetriever", "InsightsRetriever"]
 
@@ -90,7 +93,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
         else:
             page_size = self.config.get("_page_size", USUAL_ROWS_OF_LIST)
-            self._transport = EventList(self.record_selector.extractor, self.sync, page_size)
+            self._transport = EventList(self.sync, page_size)
         self._lanes = Lanes(self._transport.places)
         is_cloud = ".posthog.com" in self.config.get("base_url", "")
         self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None
@@ -120,6 +123,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             raise ValueError("The events stream is read in windows; read_records needs a slice")
         project_id, window = stream_slice["project_id"], window_of(stream_slice)
         lane, share = self._lanes.of(project_id), 0.0
+        unemitted = Unemitted(self._where(stream_slice), self.sync.log)
         with lane.reading(window):
             try:
                 for batch in self._batches(stream_slice, window, lane):
@@ -128,6 +132,11 @@ class EventsSimpleRetriever(SimpleRetriever):
                     while batch.rows:  # newest first, and let go of: pages of large events are most of the memory
                         event = batch.rows.pop()
                         event["project_id"] = project_id
+                        if isinstance(event, Unemittable):
+                            unemitted.add(event["id"])
+                            continue
+                        if UNREADABLE in event:
+                            self.sync.log.unreadable(event)
                         yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
                     self._report(stream_slice, window, batch, rows)
                     lane.moved()
@@ -144,6 +153,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                 raise self._located(error, stream_slice) from error
             finally:
                 self.stream_slicer.expect(project_of(stream_slice), window, 0)
+        unemitted.require_none()
 
     def _report(self, stream_slice: StreamSlice, window: Window, batch: Batch, rows: int) -> None:
         """Tell the slicer that the `rows` of `batch` are emitted."""
@@ -320,8 +330,10 @@ class EventsSimpleRetriever(SimpleRetriever):
             )
             cause = PostHogError(reason, FailureType.system_error)
         elif isinstance(cause, UntrueAnswer):
-            reason = f"PostHog's answer cannot be used: {cause}. None of that page was read."
+            reason = f"PostHog's answer cannot be used: {one_line(str(cause))}. None of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
+        return located(cause, self._where(stream_slice), "The next sync resumes from this window.")
+
+    def _where(self, stream_slice: StreamSlice) -> Where:
         span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"
-        where = Where(self.name, stream_slice["project_id"], span)
-        return located(cause, where, "The next sync resumes from this window.")
+        return Where(self.name, stream_slice["project_id"], span)

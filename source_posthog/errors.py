@@ -11,6 +11,14 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 THEN_TRY_AGAIN = "Run the sync again later; if this persists, check that PostHog is up and that `base_url` is right."
 
+MOST_CHARACTERS = 300  # of what somebody else says, in a sentence of ours
+
+
+def one_line(text: str) -> str:
+    """`text` in one line, and no more of it than fits into a sentence: PostHog's own can have 20,000 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 4].rstrip() + " ..."
+
 
 @dataclass(frozen=True)
 class Where:
@@ -66,7 +74,7 @@ class Outage(PostHogError):
 
 
 class NestedTooDeeply(PostHogError):
-    """An answer cannot be emitted as a record; asking again would not change it."""
+    """An answer cannot be emitted as records, or not all of it; asking again would not change it."""
 
 
 def located(error: AirbyteTracedException, where: Where, then: str = "") -> PostHogError:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import StreamSlice
 
+from source_posthog.answers import Unemittable
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
 from source_posthog.events.page_size import (
@@ -21,6 +21,7 @@ from source_posthog.events.page_size import (
     PageSize,
 )
 from source_posthog.events.port import Page, Query, UntrueAnswer
+from source_posthog.events.properties import set_properties
 from source_posthog.events.reading import ROWS_IN_HAND
 from source_posthog.lanes import Abandoned
 from source_posthog.places import Places
@@ -73,11 +74,9 @@ class EventList:
     """GET /events/.
 
     Attributes:
-        extractor: takes the rows out of an answer.
         page_size: rows of a project's first page.
     """
 
-    extractor: RecordExtractor
     sync: Sync
     page_size: int = USUAL_ROWS_OF_LIST
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
@@ -124,8 +123,17 @@ class EventList:
 
     def _rows(self, response: requests.Response) -> tuple[list[dict[str, Any]], Any]:
         """The rows and the `next` of an answer."""
-        rows = cast(list[dict[str, Any]], self.extractor.extract_records(response))
-        return rows, self.sync.answers.body(response).get("next")
+        answers = self.sync.answers
+        rows, decode = answers.rows(response), answers.decoder(response)
+        for place, deep in answers.deep_rows(response).items():
+            if deep.keys() == {"properties"}:
+                rows[place]["properties"] = deep["properties"]  # which can be emitted as a string
+            else:
+                rows[place] = Unemittable(rows[place])
+        for row in rows:
+            if "properties" in row:
+                set_properties(row, row["properties"], decode)
+        return rows, answers.readable(response).get("next")
 
 
 @dataclass
@@ -159,8 +167,10 @@ class EventQuery:
 
         size = self._size(query.project_id)
         response, limit = sent(requester, query, size, send)
-        answer = self.sync.answers.body(response)
+        answer = self.sync.answers.readable(response)
         page = event_query.page(answer, limit, self.sync.answers.decoder(response))
+        for place in self.sync.answers.deep_rows(response):
+            page.rows[place] = Unemittable(page.rows[place])
         seconds = response.elapsed.total_seconds()
         size.answered(limit, answer.get("limit"), len(page.rows), len(response.content), seconds)
         return page
@@ -170,7 +180,7 @@ class EventQuery:
     ) -> datetime | None:
         body = event_query.body(query, 1, oldest_first=oldest)
         response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
-        rows = event_query.page(self.sync.answers.body(response), 1, self.sync.answers.decoder(response)).rows
+        rows = event_query.page(self.sync.answers.readable(response), 1, self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
     def count(

@@ -17,19 +17,19 @@ from source_posthog import modifiers
 from source_posthog.errors import NestedTooDeeply, PostHogError
 from source_posthog.sync import Sync
 from source_posthog.transport import RedirectRefused
-from source_posthog.troubles import Trouble, certificate_fault, trouble_of
+from source_posthog.troubles import Trouble, certificate_fault, is_success, meant_status, trouble_of
 
 A_WEEK = 7 * 24 * 3600  # seconds; longer than PostHogBackoff ever waits for a request
 
 
 @dataclass
 class PostHogErrorHandler(DefaultErrorHandler):
-    """The stock handler, and three things it cannot do.
+    """The stock handler, and what it cannot do.
 
     It takes any answer with status 200 for good; this one decodes the body first and retries where that fails: proxies
-    answer with HTML and 200. It retries a read that timed out as it is; this one resolves it to "ask for less" where
-    the stream can. And it does not know a certificate that is not trusted, or a redirect that was refused, from a
-    connection that failed.
+    answer with HTML and 200. A 3xx, which is good for it too, is tried again. It retries a read that timed out as it
+    is; this one resolves it to "ask for less" where the stream can. It does not know a certificate that is not trusted,
+    or a redirect that was refused, from a connection that failed. And it quotes answers whole, however long they are.
 
     Attributes:
         too_slow_codes: the statuses of an answer that means "ask for less"; a read that times out is one too. Without
@@ -47,31 +47,61 @@ class PostHogErrorHandler(DefaultErrorHandler):
         self._stream = str(parameters.get("name", ""))
 
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
+        """What to do about an answer, or about none. Raises PostHogError where PostHog refuses.
+
+        The CDK would raise that error itself, and before it log the whole answer with its headers.
+        """
         self.sync.log.request(self._stream)
-        if isinstance(response_or_exception, requests.Response) and response_or_exception.ok:
+        resolution = self._resolution(response_or_exception)
+        if resolution.response_action == ResponseAction.FAIL:
+            words = trouble_of(response_or_exception, self.sync.answers).words
+            raise PostHogError(resolution.error_message or words, resolution.failure_type or FailureType.system_error)
+        return resolution
+
+    def _resolution(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
+        if isinstance(response_or_exception, requests.Response) and is_success(response_or_exception):
             return self._interpret_success(response_or_exception)
         if modifiers.are_refused(response_or_exception, self.sync.answers):
             raise modifiers.UnknownModifiers  # to the requester, which asks without them
         if self._is_too_slow(response_or_exception):
-            words = trouble_of(response_or_exception, self.sync.answers).words
-            self.sync.health.troubled(self._stream, Trouble(words, too_slow=True))
-            # No waiting changes what the server refuses as wrong.
-            is_refused = getattr(response_or_exception, "status_code", None) == requests.codes.bad_request
-            failure_type = FailureType.system_error if is_refused else FailureType.transient_error
-            return ErrorResolution(ResponseAction.SPLIT_REQUEST_WINDOW, failure_type, words)
+            return self._ask_for_less(response_or_exception)
         if isinstance(response_or_exception, RedirectRefused):
             return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, str(response_or_exception))
         if isinstance(response_or_exception, Exception):
             return _interpret_exception(response_or_exception)
-        try:
-            return super().interpret_response(response_or_exception)
-        except RecursionError:  # the body of a refusal is nested without end, which says nothing but its status
-            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error)
+        if response_or_exception is not None:
+            return self._interpret_refusal(response_or_exception)
+        return super().interpret_response(response_or_exception)
+
+    def _status(self, response_or_exception: requests.Response | Exception | None) -> int | None:
+        if isinstance(response_or_exception, requests.Response):
+            return meant_status(response_or_exception, self.sync.answers)
+        return None
 
     def _is_too_slow(self, response_or_exception: requests.Response | Exception | None) -> bool:
-        if isinstance(response_or_exception, requests.Response):
-            return response_or_exception.status_code in self.too_slow_codes
-        return isinstance(response_or_exception, requests.ReadTimeout) and bool(self.too_slow_codes)
+        if isinstance(response_or_exception, requests.ReadTimeout):
+            return bool(self.too_slow_codes)
+        return self._status(response_or_exception) in self.too_slow_codes
+
+    def _ask_for_less(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
+        words, status = trouble_of(response_or_exception, self.sync.answers).words, self._status(response_or_exception)
+        # A server that is down says 500 to whatever it is asked.
+        self.sync.health.troubled(self._stream, Trouble(words, too_slow=status != requests.codes.server_error))
+        # No waiting changes what the server refuses as wrong.
+        is_refused = status == requests.codes.bad_request
+        failure_type = FailureType.system_error if is_refused else FailureType.transient_error
+        return ErrorResolution(ResponseAction.SPLIT_REQUEST_WINDOW, failure_type, words)
+
+    def _interpret_refusal(self, response: requests.Response) -> ErrorResolution:
+        if response.status_code < 400:
+            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error)
+        try:
+            body = self.sync.answers.body(response)
+        except NestedTooDeeply:  # which says nothing but its status
+            return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error)
+        except PostHogError:
+            body = {}
+        return super().interpret_response(_Quoted(response, {**body, "detail": self.sync.answers.detail(response)}))
 
     def _interpret_success(self, response: requests.Response) -> ErrorResolution:
         try:
@@ -82,6 +112,18 @@ class PostHogErrorHandler(DefaultErrorHandler):
             return ErrorResolution(ResponseAction.RETRY, FailureType.transient_error, str(error))
         self.sync.answered(self._stream, response)
         return SUCCESS_RESOLUTION
+
+
+class _Quoted(requests.Response):
+    """An answer with the body that the sentences of the manifest are to quote."""
+
+    def __init__(self, response: requests.Response, body: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.__dict__.update(response.__dict__)
+        self._quoted = body
+
+    def json(self, **_: Any) -> Any:
+        return self._quoted
 
 
 def _interpret_exception(error: Exception) -> ErrorResolution:

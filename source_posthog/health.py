@@ -22,7 +22,7 @@ class Kind(Enum):
 
     @classmethod
     def of(cls, trouble: Trouble) -> "Kind":
-        """A crowd of queries is a fault: PostHog says the same of a quota that is used up, which no sync outlasts."""
+        """A crowd of queries is a fault: it passes within a minute, unless others never stop to ask."""
         if trouble.throttled and not trouble.crowded:
             return cls.THROTTLE
         return cls.TOO_SLOW if trouble.too_slow else cls.FAULT

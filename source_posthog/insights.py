@@ -1,66 +1,36 @@
 """Insights, some of which are too heavy for the server, or broken."""
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
-from airbyte_cdk.sources.types import Record, StreamSlice
+from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.errors import Outage, PostHogError, Where
-from source_posthog.lists import next_offset
-from source_posthog.requester import PostHogRequester
-from source_posthog.sync import Sync
+from source_posthog.errors import Outage, PostHogError, Where, one_line
+from source_posthog.lists import ListRetriever
 
 logger = logging.getLogger("airbyte")
 
 
 @dataclass
-class InsightsRetriever(SimpleRetriever):
-    """Reads insights in pages that shrink where the server cannot answer.
+class InsightsRetriever(ListRetriever):
+    """Reads insights, also those that fail alone: without their results.
 
-    One insight with a heavy or broken query makes the whole page fail. The stock retriever can shrink a page, but stops
-    at an insight that fails alone; this one then reads that insight with `basic=true`, without its result.
+    One insight with a heavy or broken query makes the whole page fail, so pages shrink as those of any list, down to
+    that insight; it is then read with `basic=true`.
     """
 
-    requester: PostHogRequester
-    page_size: int = 100
-    sync: Sync = field(default_factory=Sync)
+    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, int]) -> requests.Response | None:
+        """The insight that `params` ask for, without its result if need be.
 
-    def read_records(
-        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None = None
-    ) -> Iterable[Record]:
-        """The insights of a project. Raises PostHogError where one cannot be read even without its result."""
-        start: int | None = 0
-        limit = largest = self.config.get("_page_size", self.page_size)
-        while start is not None:
-            try:
-                response = self._page(stream_slice, start, limit) if limit > 1 else self._one(stream_slice, start)
-            except RequestWindowSplitRequiredException:
-                limit = max(1, limit // 4)
-                continue
-            if response is None or not response.ok:  # the project is gone, and the requester has said so
-                return
-            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
-            start, limit = next_offset(response, start, self.sync), min(limit * 4, largest)
-
-    def _page(
-        self, stream_slice: StreamSlice | None, start: int, limit: int, **params: str
-    ) -> requests.Response | None:
-        return self.requester.send_request(
-            stream_slice=stream_slice, request_params={"limit": limit, "offset": start, **params}
-        )
-
-    def _one(self, stream_slice: StreamSlice | None, start: int) -> requests.Response | None:
-        """The insight at `start`, without its result if need be."""
-        params = {"limit": 1, "offset": start}
+        Raises PostHogError where it cannot be read even without its result.
+        """
         try:
-            return self.requester.send_patiently(stream_slice=stream_slice, request_params=params)
+            return super()._one_row(stream_slice, params)
         except RequestWindowSplitRequiredException as refused:
             reason = refused.error_message
         except AirbyteTracedException as error:
@@ -68,13 +38,16 @@ class InsightsRetriever(SimpleRetriever):
                 raise
             reason = str(error)
         try:
-            response = self._page(stream_slice, start, 1, basic="true")
+            response = self.requester.send_request(
+                stream_slice=stream_slice, request_params={**params, "basic": "true"}
+            )
         except RequestWindowSplitRequiredException as refused:
             raise PostHogError(
-                f"the insight at offset {start} cannot be read, even without its result: {refused.error_message}.",
+                f"the insight at offset {params.get('offset', 0)} cannot be read, even without its result: "
+                f"{refused.error_message}.",
                 where=Where.of(self.name, stream_slice),
             ) from refused
         rows = self.sync.answers.rows(response) if response is not None and response.ok else []
-        names = ", ".join(f"{row['id']} ({row.get('name') or row.get('derived_name')})" for row in rows)
+        names = ", ".join(f"{row['id']} ({one_line(str(row.get('name') or row.get('derived_name')))})" for row in rows)
         logger.warning(f"Insight {names} was read without its result, which PostHog could not provide: {reason}")
         return response

@@ -30,6 +30,9 @@ class SyncLog:
         self._waits_end: dict[str, float] = defaultdict(float)  # by stream, when the last of its waits ends
         self.records: Counter[str] = Counter()
         self.windows = self.windows_done = self.events = self.late_events = 0
+        self._not_emitted: Counter[str] = Counter()
+        self._unreadable = 0
+        self._first_unreadable = ""
         self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
         self._begun = self._last_line = self._last_sign = clock.seconds()
 
@@ -101,6 +104,17 @@ class SyncLog:
         with self._lock:
             self.late_events += events
 
+    def not_emitted(self, stream: str) -> None:
+        """A record of `stream` cannot be emitted."""
+        with self._lock:
+            self._not_emitted[stream] += 1
+
+    def unreadable(self, event: Mapping[str, Any]) -> None:
+        """`event` was emitted with properties that could not be read."""
+        with self._lock:
+            self._unreadable += 1
+            self._first_unreadable = self._first_unreadable or f"event {event['id']} of project {event['project_id']}"
+
     def window_done(self, window: Mapping[str, Any]) -> None:
         with self._lock:
             self.windows_done += 1
@@ -131,11 +145,19 @@ class SyncLog:
         """What is said when `stream` ends, each line with its level."""
         if stream == "events":
             yield from self.totals.lines()
+            if self._unreadable:
+                yield (
+                    logging.WARNING,
+                    f"Stream events: the properties of {self._unreadable} events are not a JSON object. They were "
+                    "emitted with properties null, and the text as it came in _unreadable. The first is "
+                    f"{self._first_unreadable}",
+                )
         yield (
             logging.INFO,
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests "
             f"({self.retries[stream]} retried), {round(self.waited[stream])} s waited"
-            + (self._late() if stream == "events" else ""),
+            + (self._late() if stream == "events" else "")
+            + (f", {self._not_emitted[stream]} records not emitted" if self._not_emitted[stream] else ""),
         )
 
 

@@ -10,6 +10,8 @@ from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http import HttpClient
 from requests.adapters import HTTPAdapter
 
+from source_posthog.errors import one_line
+
 # Between two bytes the read timeout of the manifest holds, but a body that drips would never meet it. A page of 100 MB
 # over a slow line (1 MB/s) takes two minutes, and may take seven hours by these.
 GRACE = 60  # seconds that any body may take
@@ -85,12 +87,13 @@ def _require_same(request: requests.PreparedRequest, target: str, status: int) -
         )
     elif "/api/projects" in new.path:
         base = f"{new.scheme}://{new.netloc}{new.path.partition('/api/projects')[0]}"
-        advice = f"Set `base_url` to {base}."
+        advice = f"Set `base_url` to {one_line(base)}."
     else:
         advice = "That is not PostHog's API: set `base_url` to the address of PostHog itself."
+    place = f"{new.scheme}://{new.netloc}{new.path}"
     dropped = " without its query" if drops_body or not asked <= kept else ""
     raise RedirectRefused(
-        f"the request for {old.path} is redirected to {new.scheme}://{new.netloc}{new.path}{dropped}, and the redirect "
+        f"the request for {old.path} is redirected to {one_line(place)}{dropped}, and the redirect "
         f"was not followed. {advice}",
         request=request,
     )

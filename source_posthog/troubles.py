@@ -12,11 +12,17 @@ from source_posthog.answers import Answers
 from source_posthog.errors import THEN_TRY_AGAIN
 
 TOO_MANY_QUERIES = "Too many queries are running"
-CROWDED = (
-    "Either other queries of the project occupy all of PostHog's query slots: run the sync when there are fewer. Or "
-    "the account has used up its quota of bytes read by queries: wait until PostHog renews it, or set `events_api` to "
-    "list."
+CROWDED = "Other queries of the project occupy all of PostHog's query slots: run the sync when there are fewer."
+
+# Codes of errors that are told apart (docs/posthog-server.md).
+BUDGET_EXCEEDED = "api_queries_budget_exceeded"
+TOO_MANY_BYTES = "too_many_bytes"
+OVER_BUDGET = (
+    "The project has used up the bytes that PostHog lets API queries read in an hour, whoever asked them: run the sync "
+    "when fewer other queries are asked, let your own in `queries` read less, or set `events_api` to list, which that "
+    "budget does not count."
 )
+UNDER_LOAD = "PostHog's database is under heavy load: run the sync when it is less busy."
 
 # The first that an exception is an instance of; more special ones come first. requests-mock and others have their own.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
@@ -42,7 +48,8 @@ class Trouble:
         too_slow: PostHog is up, and needs to be asked for less.
         unreachable: nothing answered at all.
         requested: seconds to wait, as the answer says; None where it does not say.
-        crowded: too many queries are running, which passes soon, or not before a quota is renewed.
+        crowded: too many queries are running, which passes soon.
+        advice: what to do where it does not pass.
     """
 
     words: str
@@ -51,11 +58,22 @@ class Trouble:
     unreachable: bool = False
     requested: float | None = None
     crowded: bool = False
+    advice: str = THEN_TRY_AGAIN
 
-    @property
-    def advice(self) -> str:
-        """What to do where it does not pass."""
-        return CROWDED if self.crowded else THEN_TRY_AGAIN
+
+def meant_status(response: requests.Response, answers: Answers) -> int:
+    """The status of `response` by what it means: PostHog also says that it is busy with that of "too much", and that it
+    would be too much with that of "wrong"."""
+    if response.status_code == 400 and answers.code(response) == TOO_MANY_BYTES:
+        return 513
+    if response.status_code == 513 and "heavy load" in answers.detail(response).lower():
+        return 503
+    return response.status_code
+
+
+def is_success(response: requests.Response) -> bool:
+    """Whether `response` is an answer. A 3xx, which `ok` of requests takes for one, is none."""
+    return 200 <= response.status_code < 300
 
 
 def trouble_of(response_or_exception: requests.Response | Exception | None, answers: Answers) -> Trouble:
@@ -65,15 +83,24 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
         detail = answers.detail(response)
         words = f"HTTP {response.status_code}" + (f", {detail.rstrip('.')}" if detail else "")
         throttled = response.status_code == requests.codes.too_many_requests
+        crowded = throttled and TOO_MANY_QUERIES in detail
         return Trouble(
-            words="an answer that is not a JSON object" if response.ok else words,
+            words="an answer that is not a JSON object" if is_success(response) else words,
             throttled=throttled,
             requested=_requested_wait(response, detail),
-            crowded=throttled and TOO_MANY_QUERIES in detail,
+            crowded=crowded,
+            advice=CROWDED if crowded else _advice(response, answers),
         )
     words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
     unreachable = isinstance(response_or_exception, requests.ConnectionError)
     return Trouble(words or type(response_or_exception).__name__, unreachable=unreachable)
+
+
+def _advice(response: requests.Response, answers: Answers) -> str:
+    if answers.code(response) == BUDGET_EXCEEDED:
+        return OVER_BUDGET
+    is_loaded = meant_status(response, answers) == 503 != response.status_code
+    return UNDER_LOAD if is_loaded else THEN_TRY_AGAIN
 
 
 def _requested_wait(response: requests.Response, detail: str) -> float | None:

@@ -32,7 +32,8 @@ class PostHogBackoff(BackoffStrategy):
     """How long to wait before a request is sent again.
 
     As long as the server requests: in `Retry-After`, else in the sentence of its answer ("Expected available in 2202
-    seconds"). Else 1, 2, 4, ... seconds. A random part on top spreads the workers, which all wait for the same instant.
+    seconds"). Else 1, 2, 4, ... seconds, and no less after a fault: a server that says "1" each time is busy for longer
+    than six seconds. A random part on top spreads the workers, which all wait for the same instant.
     A throttled request waits for up to six hours, one that meets too many other queries for ten minutes; any other is
     given up after `max_attempts`, or at once where the server requests more time than the ten minutes that a fault may
     last.
@@ -77,7 +78,10 @@ class PostHogBackoff(BackoffStrategy):
                 f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {advice}",
                 FailureType.transient_error,
             )
-        wait = trouble.requested if trouble.requested is not None else min(2.0 ** (attempt_count - 1), LONGEST_WAIT)
+        usual = min(2.0 ** (attempt_count - 1), LONGEST_WAIT)
+        wait = usual if trouble.requested is None else trouble.requested
+        if not trouble.throttled:
+            wait = max(wait, usual)
         wait += random.uniform(0, max(1.0, wait / 10))
         self.sync.log.retry(self._stream, wait)
         return wait

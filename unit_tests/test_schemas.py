@@ -16,8 +16,8 @@ SCHEMAS = {path.stem: json.loads(path.read_text()) for path in MANIFEST.with_nam
 FIELDS = {
     "projects": {
         "text": "uuid organization api_token name timezone",
-        "number": "project_id effective_membership_level",
-        "flag": "completed_snippet_onboarding ingested_event is_demo access_control",
+        "number": "project_id effective_membership_level event_retention_months",
+        "flag": "completed_snippet_onboarding ingested_event is_demo access_control events_retention_enforced",
         "time": "created_at updated_at",
         "any": "has_completed_onboarding_for",
     },
@@ -58,9 +58,9 @@ FIELDS = {
         "any": "name",
     },
     "events": {
-        "text": "distinct_id event elements_chain person_id",
+        "text": "distinct_id event elements_chain person_id _unreadable",
         "time": "created_at",
-        "object": "properties",
+        "properties": "properties",
         "person": "person",
         "element": "elements",
     },
@@ -68,6 +68,7 @@ FIELDS = {
         "text": "content creation_type dashboard_name insight_short_id insight_name insight_derived_name scope emoji",
         "number": "dashboard_item dashboard_id",
         "flag": "deleted hidden_in_user_interface",
+        "list of text": "tags",
         "time": "date_marker created_at updated_at",
         "user": "created_by",
     },
@@ -121,6 +122,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
 
 
 def values(kind: str) -> list[Any]:
+    if kind == "properties":  # null is unreadable
+        return list(VALUES["object"])
     if kind.startswith("list of "):
         items = values(kind.removeprefix("list of "))
         return [None, [], items]

@@ -3,13 +3,14 @@
 What is relied on here is in docs/posthog-server.md, "Queries".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from source_posthog.events.event_list import conditions, hogql
 from source_posthog.events.instants import MICROSECOND, MILLISECOND, instant, iso
 from source_posthog.events.port import Page, Query, Row, UntrueAnswer
+from source_posthog.events.properties import Decode, set_properties
 from source_posthog.events.query_answer import is_whole
 
 # What is selected. Nothing in it may join the persons: where "persons on events" is off, as on self-hosted servers, the
@@ -20,9 +21,6 @@ COLUMNS = ("uuid", "event", "distinct_id", "properties", "timestamp", "elements_
 PERSON_PROPERTIES = ("email", "name", "username")  # the only ones that the events list shows
 
 USUAL_LIMIT = 100  # rows, of a query that names none
-
-# JSON as Python, exactly; raises ValueError for what is none.
-Decode = Callable[[str], Any]
 
 
 def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, Any]:
@@ -80,12 +78,12 @@ def _record(row: Any, decode: Decode) -> Row:
         id, event, distinct_id, properties, timestamp, elements_chain, person, created_at = row
     except (TypeError, ValueError):
         raise UntrueAnswer("a row is not what was selected") from None
-    if id is None:
-        raise UntrueAnswer("a row has no `uuid`")
-    return {
+    if not isinstance(id, str):
+        raise UntrueAnswer("a row has no `uuid`" if id is None else f"a row has {id!r} as its `uuid`")
+    record = {
         "id": id,
         "distinct_id": distinct_id,
-        "properties": _properties(id, properties, decode),
+        "properties": None,
         "event": event,
         "timestamp": _utc(id, timestamp),
         "person": (person := _person(id, person, distinct_id)),
@@ -93,16 +91,8 @@ def _record(row: Any, decode: Decode) -> Row:
         "person_id": person["uuid"] if person else None,
         "created_at": created_at,
     }
-
-
-def _properties(id: Any, text: Any, decode: Decode) -> dict[str, Any]:
-    try:
-        properties = decode(text) if isinstance(text, str) else None
-    except ValueError as invalid:
-        raise UntrueAnswer(f"the properties of event {id} are not a JSON object ({invalid})") from invalid
-    if not isinstance(properties, dict):
-        raise UntrueAnswer(f"the properties of event {id} are not a JSON object")
-    return properties
+    set_properties(record, properties, decode)
+    return record
 
 
 def _utc(id: Any, text: Any) -> str:
@@ -126,7 +116,9 @@ def _person(id: Any, person: Any, distinct_id: Any) -> dict[str, Any] | None:
     uuid = person.get("uuid")
     if uuid is None:
         return None
-    properties = person.get("properties") or {}
+    properties = {} if person.get("properties") is None else person["properties"]
+    if not isinstance(properties, dict):
+        raise UntrueAnswer(f"the properties of the person of event {id} are not a JSON object")
     return {
         "distinct_ids": [person.get("distinct_id", distinct_id)],
         "properties": {name: properties[name] for name in PERSON_PROPERTIES if name in properties},
