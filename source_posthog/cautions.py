@@ -26,10 +26,10 @@ def warn_of_config(
 
 
 def warn_of_unknown_options(config: Iterable[str], known: Iterable[str], logger: logging.Logger) -> None:
-    """Warn of each name in `config` that is not in `known`. Names with an underscore in front are not the user's."""
+    """Warn of each name in `config` that is not in `known`."""
     names = list(known)
     for name in config:
-        if name in names or name.startswith("_"):
+        if name in names:
             continue
         near = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         advice = f"Did you mean `{near[0]}`?" if near else f"The options are {', '.join(names)}."

@@ -19,7 +19,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from source_posthog.errors import PostHogError, Where, located
 from source_posthog.event_transports import EventList, EventQuery, Transport
 from source_posthog.events.instants import MICROSECOND, instant, iso
-from source_posthog.events.page_size import FIRST_LIMIT
+from source_posthog.events.page_size import FIRST_LIMIT, ROWS_OF_LIST
 from source_posthog.events.reading import Batch, Page, Query, TooSlow, UntrueAnswer, read
 from source_posthog.events.windows import Window, first_event, is_long
 from source_posthog.insights import InsightsRetriever
@@ -69,9 +69,10 @@ class EventsSimpleRetriever(SimpleRetriever):
         super().__post_init__(parameters)
         self._transport: Transport
         if self.events_api == "query":
-            self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
+            self._transport = EventQuery(self.sync, self.sync.page_size or FIRST_LIMIT)
         else:
-            self._transport = EventList(self.request_params, self.record_selector.extractor, self.sync)
+            limit = self.sync.page_size or ROWS_OF_LIST
+            self._transport = EventList(self.request_params, self.record_selector.extractor, self.sync, limit)
         self._lanes = Lanes(self._transport.places)
         is_cloud = ".posthog.com" in self.config.get("base_url", "")
         self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None

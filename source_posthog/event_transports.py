@@ -13,7 +13,7 @@ from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.events import event_list, event_query
 from source_posthog.events.instants import instant
-from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, PageSize
+from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, ROWS_OF_LIST, PageSize
 from source_posthog.events.reading import Page, Query, UntrueAnswer
 from source_posthog.lanes import Abandoned
 from source_posthog.places import Places
@@ -60,17 +60,19 @@ class EventList:
     Attributes:
         request_params: those of a slice, overridden by its last argument.
         extractor: takes the rows out of an answer.
+        page_size: rows a page.
     """
 
     request_params: Callable[[None, StreamSlice, Mapping[str, Any]], Mapping[str, Any]]
     extractor: RecordExtractor
     sync: Sync
+    page_size: int = ROWS_OF_LIST
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
     places: Places = field(default_factory=lambda: Places(2))
     requests_an_hour: int = 1140
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
-        params = self.request_params(None, stream_slice, event_list.parameters(query))
+        params = {**self.request_params(None, stream_slice, event_list.parameters(query)), "limit": self.page_size}
         send = requester.send_patiently if query.is_shortest else requester.send_request
         return event_list.page(query, *self._rows(send(stream_slice=stream_slice, request_params=params)))
 

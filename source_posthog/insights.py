@@ -37,7 +37,7 @@ class InsightsRetriever(SimpleRetriever):
     ) -> Iterable[Record]:
         """The insights of a project. Raises PostHogError where one cannot be read even without its result."""
         start: int | None = 0
-        limit = largest = self.config.get("_page_size", self.page_size)
+        limit = largest = self.sync.page_size or self.page_size
         while start is not None:
             try:
                 response = self._page(stream_slice, start, limit) if limit > 1 else self._one(stream_slice, start)

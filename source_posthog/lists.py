@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from airbyte_cdk.sources.declarative.extractors.record_extractor import RecordExtractor
 from airbyte_cdk.sources.declarative.requesters.paginators.strategies.pagination_strategy import PaginationStrategy
-from airbyte_cdk.sources.types import Config, Record, StreamSlice
+from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_posthog.answers import offset
 from source_posthog.sync import Sync
@@ -40,12 +40,10 @@ class NextOffset(PaginationStrategy):
     The stock CursorPagination decodes the body once more, and follows a `next` that does not lead on without end.
 
     Attributes:
-        page_size: rows a page.
-        config: `_page_size` in it replaces `page_size`.
+        page_size: rows a page, where `sync` does not say.
     """
 
     page_size: int
-    config: Config
     parameters: InitVar[Mapping[str, Any] | None] = None
     sync: Sync = field(default_factory=Sync)
 
@@ -66,7 +64,7 @@ class NextOffset(PaginationStrategy):
         return next_offset(response, int(last_page_token_value or 0), self.sync)
 
     def get_page_size(self) -> int:
-        return int(self.config.get("_page_size", self.page_size))
+        return self.sync.page_size or self.page_size
 
 
 def next_offset(response: requests.Response, before: int, sync: Sync) -> int | None:

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -38,8 +39,8 @@ from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
-from source_posthog.masking import forms, mask, without_secrets
-from source_posthog.refused import accepted, refused
+from source_posthog.masking import catalog_without_secrets, forms, mask, without_secrets
+from source_posthog.refused import Refused, accepted
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
@@ -97,7 +98,7 @@ class SourcePosthog(YamlDeclarativeSource):
         self._masks = mask([*self._masks, *new])
         streams = {stream["name"] for stream in self._stream_configs(self.resolved_manifest)}
         sentence = fault(config, specification, streams)
-        return refused(sentence) if sentence else config
+        return Refused(sentence) if sentence else config
 
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
@@ -107,8 +108,8 @@ class SourcePosthog(YamlDeclarativeSource):
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             last_minute = {"start_date": a_minute_ago, "end_date": ""}
-            probe = source._for_sync({**source._config, "_page_size": 1, **last_minute}, sync=source._sync)
             source._sync.is_check = True
+            probe = source._for_sync({**source._config, **last_minute}, sync=replace(source._sync, page_size=1))
             probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
             status = check_access(source._built({"projects"}), probes, logger)
             if status.status == Status.FAILED:
@@ -127,7 +128,7 @@ class SourcePosthog(YamlDeclarativeSource):
         The entrypoint then prints a catalog of the other streams before the error, which Airbyte shows with it.
         """
         streams, refusal = shown(self.streams(config))
-        catalog = AirbyteCatalog(streams=streams)
+        catalog = catalog_without_secrets(AirbyteCatalog(streams=streams))
         if refusal:
             self.message_repository.emit_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
             raise refusal
@@ -249,7 +250,7 @@ class SourcePosthog(YamlDeclarativeSource):
         try:
             return read_config(config_path)
         except AirbyteTracedException as error:
-            return refused(str(error))
+            return Refused(str(error))
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:

@@ -5,6 +5,7 @@ from typing import Any
 
 # The first page of a project is a small one, since nothing is known yet of how large its events are.
 LEAST_LIMIT, FIRST_LIMIT, USUAL_LIMIT, MOST_LIMIT = 1_000, 2_000, 10_000, 20_000
+ROWS_OF_LIST = 1_000  # of events; servers since May 2026 give no more, whatever is asked for
 # A larger page is asked for after so many full ones that came in so many seconds, of the ten that a query may take.
 GOOD_PAGES, SECONDS_OF_A_GOOD_PAGE = 3, 4.0
 # What a page may weigh, as JSON. Decoded it takes up to four times as much, and every worker holds one.
