@@ -122,6 +122,11 @@ class SourcePosthog(YamlDeclarativeSource):
             sentence = f"The connection check failed with an unexpected {type(error).__name__}: {error}"
             return failed(sentence.rstrip(".") + ".")
 
+    def check_connection(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """As `check`, in the form of the CDK's AbstractSource: whether it works, and if not, why."""
+        status = self.check(logger, config)
+        return (True, None) if status.status == Status.SUCCEEDED else (False, status.message)
+
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         """All streams. Raises AirbyteTracedException where a query of the user's own cannot be read.
 
