@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -32,7 +33,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock, literals
-from source_posthog.catalog import require_known
+from source_posthog.catalog import endings, require_known
 from source_posthog.cautions import warn_of_config, warn_of_future_state
 from source_posthog.check import check_access, failed, list_projects, shown
 from source_posthog.declared import MANIFEST, with_defaults
@@ -155,15 +156,17 @@ class SourcePosthog(YamlDeclarativeSource):
         Raises AirbyteTracedException at the end if a stream could not be read to its end, or at once if none can.
         """
         source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
-        require_known([stream.stream.name for stream in catalog.streams], source._names())
         warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
         warn_of_future_state(state or [], clock.now(), logger)
-        selected = {stream.stream.name for stream in catalog.streams}
+        selected, known = {stream.stream.name for stream in catalog.streams}, source._names()
         streams = source._built(selected | {"projects"})
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
         chosen = source._in_order([one for one in streams if one.name in selected])
-        yield from _watched(source._messages(chosen), logger, source._sync.log)
+        # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
+        messages = chain(endings(selected, known), source._messages(chosen))
+        yield from _watched(messages, logger, source._sync.log)
+        require_known(selected, known)
 
     def _migrate_and_transform_config(
         self, config_path: str | None, config: Mapping[str, Any] | None
