@@ -34,7 +34,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock, literals
 from source_posthog.catalog import endings, require_known
-from source_posthog.cautions import warn_of_config, warn_of_future_state
+from source_posthog.cautions import warn_of_config, warn_of_state
 from source_posthog.check import check_access, failed, list_projects, shown
 from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
@@ -42,6 +42,7 @@ from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
 from source_posthog.masking import catalog_without_secrets, forms, mask, without_secrets
 from source_posthog.refused import Refused, accepted
+from source_posthog.states import taken
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
@@ -77,7 +78,7 @@ class SourcePosthog(YamlDeclarativeSource):
         config: Mapping[str, Any] | None = None,
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
-        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=normalized(config), state=state)
+        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=normalized(config))
         self._catalog = catalog
         self._state = state
         self._masks: list[str] = []
@@ -157,11 +158,11 @@ class SourcePosthog(YamlDeclarativeSource):
         """
         source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
         warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
-        warn_of_future_state(state or [], clock.now(), logger)
         selected, known = {stream.stream.name for stream in catalog.streams}, source._names()
         streams = source._built(selected | {"projects"})
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
+        warn_of_state(state, known, source._sync.clock.present(), logger)
         chosen = source._in_order([one for one in streams if one.name in selected])
         # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
         messages = chain(endings(selected, known), source._messages(chosen))
@@ -287,8 +288,8 @@ def _state_manager(
     state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
 ) -> ConnectorStateManager:
     """The state to go on from: none for a stream that the catalog wants to be read in full."""
-    manager = ConnectorStateManager(state or [])
+    manager = ConnectorStateManager(taken(state)[0])
     for stream in catalog.streams if catalog else []:
         if stream.sync_mode == SyncMode.full_refresh:
-            manager.update_state_for_stream(stream.stream.name, stream.stream.namespace, {})
+            manager.update_state_for_stream(stream.stream.name, None, {})
     return manager

@@ -168,6 +168,10 @@ class Ledger:
         text = self._state.get(project, {}).get("arrived")
         return instant(text) if text else None
 
+    def forget_arrived(self, project: str) -> None:
+        """The entry of `project` does not say when the last sync began."""
+        del self._state[project]["arrived"]
+
     def plan(
         self,
         project: str,
