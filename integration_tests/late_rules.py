@@ -14,6 +14,7 @@ LATE_RULES = [
         "max(track.arrived, self.arrived(project) or",
         "min(track.arrived, self.arrived(project) or",
     ),
+    Rule("an arrival in the future is none", WINDOWS, "stated > plan.present", "False"),
     Rule(
         "what arrived within the margin is asked for again",
         WINDOWS,

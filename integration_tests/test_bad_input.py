@@ -231,6 +231,27 @@ def test_names_that_the_platform_injects_are_not_warned_of(server: PostHogServer
     assert warnings(run("check", config=config(server.url, __should_normalize=True, _note=1))) == []
 
 
+@pytest.mark.parametrize("value", [0, 1, "many", None, [], "2026-01-01T00:00:00Z"])
+@pytest.mark.parametrize("name", ["_page_size", "_limit", "_refused", "__injected_components_py"])
+def test_a_configuration_cannot_set_what_is_internal(server: PostHogServer, name: str, value: Any) -> None:
+    options = config(server.url, **{name: value})
+    assert run("check", config=options).connection == ("SUCCEEDED", "")
+    server.posthog.reset()
+    got = run("read", config=options, catalog=catalog("events", "cohorts", "insights"))
+    assert (got.status, got.errors, len(got.records("events"))) == (0, [], 2)
+    limits = {(seen.stream, seen.query.get("limit")) for seen in server.posthog.requests}
+    assert limits == {("projects", "100"), ("events", "1000"), ("cohorts", "100"), ("insights", "100"), ("events", "1")}
+
+
+@pytest.mark.parametrize("ids", [[0], [0, 7], [-7]])
+def test_a_project_id_that_is_not_positive_is_refused(server: PostHogServer, ids: list[int]) -> None:
+    sentence = "The option `project_ids` must be a list of positive numbers."
+    options = config(server.url, project_ids=ids)
+    assert failed(run("check", config=options)) == sentence
+    assert refusal(run("read", config=options, catalog=catalog("events"))) == sentence
+    assert server.posthog.requests == []
+
+
 def test_a_start_date_in_the_future_is_warned_of(server: PostHogServer) -> None:
     options = config(server.url, start_date="2121-01-01T00:00:00Z")
     for got in (run("check", config=options), run("read", config=options, catalog=catalog("projects"))):

@@ -78,6 +78,9 @@ def test_a_wrong_key_fails_and_says_that_keys_belong_to_a_region(server: PostHog
         ({"num_workers": 41}, "num_workers"),
         ({"project_ids": ["seven"]}, "project_ids"),
         ({"project_ids": 7}, "project_ids"),
+        ({"project_ids": [0]}, "project_ids"),
+        ({"project_ids": [7, 0]}, "project_ids"),
+        ({"project_ids": [-7]}, "project_ids"),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "discover"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import Output, catalog, config, events_state, run, run_command
-from integration_tests.posthog_server import PostHogServer, account_with, event
+from integration_tests.posthog_server import Fault, PostHogServer, account_with, event, missing_scope
 
 
 @pytest.fixture
@@ -57,7 +57,6 @@ def test_a_file_that_is_missing_is_named(server: PostHogServer, kind: str) -> No
         ("catalog", {"streams": [{"stream": "events"}]}),
         ("catalog", {"no": "streams"}),
         ("catalog", []),
-        ("state", {"events": {}}),
         ("state", [{"type": "STREAM"}]),
         ("state", [{"type": "SOMETHING"}]),
         ("state", ["text"]),
@@ -69,10 +68,36 @@ def test_json_of_the_wrong_shape_is_named(server: PostHogServer, kind: str, cont
     assert f"The {kind} file" in sentence(run("read", **files))
 
 
-def test_a_stream_that_does_not_exist_is_named_with_those_that_do(server: PostHogServer) -> None:
-    error = sentence(run("read", config=config(server.url), catalog=catalog("events", "dashboards")))
-    assert "streams that do not exist: dashboards" in error
-    assert "projects, cohorts" in error
+@pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
+def test_a_stream_that_does_not_exist_is_named_with_those_that_do_and_the_others_are_read(
+    server: PostHogServer, how: Callable[..., Output]
+) -> None:
+    got = how("read", config=config(server.url), catalog=catalog("dashboards", "events", "surveys", "projects"))
+    assert got.status == 1
+    assert (len(got.records("events")), got.ids("projects")) == (1, [7])
+    assert [got.stream_status(one) for one in ("events", "projects")] == ["COMPLETE", "COMPLETE"]
+    assert [got.stream_status(one) for one in ("dashboards", "surveys")] == ["INCOMPLETE", "INCOMPLETE"]
+    assert set(got.state[-1]["stream"]["stream_state"]) == {"7"}
+    errors = [trace["error"] for trace in got.of("TRACE") if trace["type"] == "ERROR"]
+    assert [(one.get("stream_descriptor") or {}).get("name") for one in errors] == ["dashboards", "surveys", None]
+    assert errors[0]["message"].startswith("The catalog names streams that do not exist: dashboards. Refresh ")
+    assert errors[-1]["message"].startswith("The catalog names streams that do not exist: dashboards, surveys. ")
+    assert all("projects, cohorts" in one["message"] for one in errors)
+    assert {one["failure_type"] for one in errors} == {"config_error"}
+
+
+def test_a_catalog_of_nothing_but_streams_that_do_not_exist_ends_in_their_sentences(server: PostHogServer) -> None:
+    got = run("read", config=config(server.url), catalog=catalog("dashboards"))
+    assert (got.status, got.stream_status("dashboards"), list(got.of("RECORD"))) == (1, "INCOMPLETE", [])
+
+
+def test_a_stream_that_does_not_exist_and_one_that_fails_are_both_told(server: PostHogServer) -> None:
+    server.posthog.faults.add(Fault(stream="cohorts", times=None, **missing_scope("cohort:read")))
+    got = run("read", config=config(server.url), catalog=catalog("cohorts", "dashboards", "events"))
+    assert (got.status, len(got.records("events"))) == (1, 1)
+    assert [got.stream_status(one) for one in ("cohorts", "dashboards")] == ["INCOMPLETE", "INCOMPLETE"]
+    assert "do not exist: dashboards" in " ".join(got.errors)
+    assert "'cohort:read'" in " ".join(got.errors)
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,26 @@ def test_a_state_that_does_not_say_when_its_sync_began_stands_for_its_own_timest
     assert instant(arrived(output)) == instant(isoformat(LATER))
 
 
+@pytest.mark.parametrize("ahead", [MINUTE, 400 * DAY], ids=["a minute", "a year"])
+def test_an_arrival_in_the_future_stands_for_the_timestamp_of_its_entry_with_a_warning(
+    ahead: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The state was edited, or a clock was ahead: what arrived until then must not be taken for read."""
+    connected = connection()
+    connected.sync(NOW)
+    new = connected.add(*(late((1 + place) * DAY, arrives=NOW + (place + 1) * MINUTE) for place in range(20)))
+    assert connected.state
+    connected.state[0]["stream"]["stream_state"]["7"]["arrived"] = isoformat(LATER + ahead)
+    second = connected.sync(LATER)
+    assert set(new) <= set(second.keys("events"))
+    assert len(second.keys("events")) == len(set(second.keys("events")))
+    assert instant(arrived(second)) == instant(isoformat(LATER))
+    (warning,) = [line for line in caplog.messages if "is in the future" in line]
+    assert warning.startswith(f"The state of project 7 is in the future (`arrived` is {isoformat(LATER + ahead)}): ")
+    third = connected.sync(LATER + 2 * HOUR)
+    assert set(new) & set(third.keys("events")) == set()
+
+
 def test_with_no_days_the_lookback_is_read_again_as_before_and_nothing_is_asked_by_arrival() -> None:
     connected = connection(events_late_days=0, events_lookback_hours=7)
     connected.sync(NOW)

@@ -11,8 +11,10 @@ from urllib.parse import quote
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
+from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import Output, arguments, catalog, config, run, run_command
-from integration_tests.posthog_server import KEY, Fault, Key, PostHogServer, account_with, event
+from integration_tests.in_process import URL, answers_from
+from integration_tests.posthog_server import KEY, Fault, Key, PostHog, PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
 SECRET = "phx_a_key_that_must_not_be_seen"
@@ -168,3 +170,19 @@ def test_a_key_of_a_few_characters_does_not_star_out_the_protocol(how: Any, serv
 
 def test_the_usual_key_still_reads(server: PostHogServer) -> None:
     assert run("check", config=config(server.url, api_key=KEY)).connection == ("SUCCEEDED", "")
+
+
+def test_discover_masks_the_key_in_the_names_of_columns(clickhouse: ClickHouse) -> None:
+    """A query can give a column the key as its name, also one that takes it from another place than the query."""
+    query = {"name": "mine", "query": f"SELECT 1 AS id, 2 AS {SECRET}", "primary_key": ["id"]}
+    broken = {"name": "broken", "query": "SELECT", "primary_key": ["id"]}
+    made = account_with({7: []}, keys=[Key(SECRET)])
+    with answers_from(PostHog(made, clickhouse=clickhouse)):
+        for queries in ([query], [query, broken]):
+            got = run("discover", config=config(URL, api_key=SECRET, queries=queries))
+            (catalog,) = got.of("CATALOG")
+            (mine,) = [one for one in catalog["streams"] if one["name"] == "mine"]
+            assert set(mine["json_schema"]["properties"]) == {"id", "****", "project_id"}
+            assert SECRET not in got.text
+        found = SourcePosthog().discover(None, config(URL, api_key=SECRET, queries=[query]))
+    assert SECRET not in repr(found)

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+import requests_mock
 from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalogSerializer, Status, Type
 
-from integration_tests.connector import STREAMS, catalog, config, expected_keys
-from integration_tests.posthog_server import PostHogServer, account_with, event
+from integration_tests.connector import STREAMS, catalog, config, expected_keys, run, run_command
+from integration_tests.posthog_server import Fault, PostHogServer, account_with, event, missing_scope
 from source_posthog import SourcePosthog
 
 CATALOG = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))
@@ -59,3 +60,58 @@ def test_check_answers_with_a_failed_status_and_never_with_an_exception(options:
     status = SourcePosthog().check(None, options)
     assert status.status == Status.FAILED
     assert "option" in status.message
+
+
+# --- check_connection, which every AbstractSource of the CDK of 1.1.25 has
+
+WRONG_KEY: dict[str, Any] = {
+    "status_code": 401,
+    "headers": {"X-Server": "seen by nobody"},
+    "json": {"code": "authentication_failed", "detail": "Invalid personal API key."},
+}
+
+
+@pytest.mark.parametrize("logger", [None, logging.getLogger("airbyte")], ids=["no logger", "logger"])
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [(WRONG_KEY, "PostHog does not accept the API key"), ({"status_code": 401}, "PostHog refuses access")],
+    ids=["with a reason", "empty"],
+)
+def test_check_connection_gives_false_and_the_sentence(
+    logger: logging.Logger | None, answer: dict[str, Any], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with requests_mock.Mocker() as mocked:
+        mocked.get("https://app.posthog.com/api/projects", **answer)
+        options = {"api_key": "phx_not_a_key", "start_date": "2021-01-01T00:00:00Z"}
+        works, error = SourcePosthog().check_connection(logger, options)
+    assert works is False
+    assert sentence in str(error)
+    assert "ERROR" not in "".join(capfd.readouterr())
+
+
+def test_check_connection_gives_true_and_no_sentence(server: PostHogServer) -> None:
+    assert SourcePosthog().check_connection(None, config(server.url)) == (True, None)
+
+
+def test_check_connection_answers_a_bad_configuration_too() -> None:
+    works, error = SourcePosthog().check_connection(None, {})
+    assert (works, "`api_key` is missing" in str(error)) == (False, True)
+
+
+# --- what is said of a refused request
+
+
+@pytest.mark.parametrize("command", ["check", "read"])
+@pytest.mark.parametrize("stream", ["projects", "cohorts", "insights", "events"])
+def test_a_refused_request_is_told_in_its_sentence_alone_unless_debugging(
+    server: PostHogServer, command: str, stream: str
+) -> None:
+    fault = missing_scope("some:read")
+    fault["headers"] = {"X-Server": "seen by nobody"}
+    server.posthog.faults.add(Fault(stream=stream, times=None, **fault))
+    files = {"config": config(server.url), **({"catalog": catalog()} if command == "read" else {})}
+    got = run(command, **files)
+    assert "missing required scope" in got.text
+    assert "seen by nobody" not in got.text
+    assert "failed with status code" not in got.text
+    assert "seen by nobody" in run_command(command, "--debug", **files).text  # whose level stays in its process

@@ -103,6 +103,16 @@ def test_a_query_that_posthog_refuses_fails_its_stream_only(posthog: PostHog, cl
     assert rows(output) == due(clickhouse, 7, 8)
 
 
+def test_a_query_that_was_taken_out_of_the_configuration_fails_its_stream_only(
+    posthog: PostHog, clickhouse: ClickHouse
+) -> None:
+    output = run("read", config=config(URL, queries=[VISITS]), catalog=configured("gone", "visits"))
+    assert (output.status, output.stream_status("gone")) == (1, "INCOMPLETE")
+    assert output.stream_status("visits") == "COMPLETE"
+    assert rows(output) == due(clickhouse, 7, 8)
+    assert output.errors[0].startswith("The catalog names streams that do not exist: gone. ")
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -276,10 +276,12 @@ def test_more_rows_of_one_key_than_a_page_holds_fail(posthog: PostHog, clickhous
     ("entry", "sentence"),
     [
         ("2026-01-01T00:00:00Z", "The state of project 7 in stream visits is not a valid one"),
+        ({"at": "9999-12-31T23:59:59-05:00"}, "The state of project 7 in stream visits is not a valid one"),
+        ({"at": "0001-01-01T00:00:00+05:00"}, "The state of project 7 in stream visits is not a valid one"),
         ({"at": "yesterday"}, "'yesterday' in the state is not a value that the column `at` can be read by"),
         ({"at": 7}, "7 in the state is not a value"),
     ],
-    ids=["no object", "no instant", "a number"],
+    ids=["no object", "after the last year", "before the first year", "no instant", "a number"],
 )
 def test_a_state_that_is_not_valid_is_named(posthog: PostHog, entry: Any, sentence: str) -> None:
     stream = {"stream_descriptor": {"name": "visits"}, "stream_state": {"7": entry}}

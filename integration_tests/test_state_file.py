@@ -5,14 +5,22 @@ import os
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.connector import Output, catalog, config, output, project_state, run
-from integration_tests.posthog_server import PostHogServer, account_with, event
+from integration_tests.clickhouse import ClickHouse
+from integration_tests.connector import Output, catalog, config, events_state, output, project_state, run
+from integration_tests.in_process import answers_from
+from integration_tests.posthog_server import DAY, PostHogServer, account_with, event
+from integration_tests.posthog_server import microseconds as at
+from integration_tests.visits import VISITS, instant, posthog_with_visits
+from integration_tests.visits import read as read_queries
+from source_posthog import SourcePosthog
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,3 +123,136 @@ def test_the_recipe_of_the_readme_goes_on_from_the_first_sync(server: PostHogSer
     printed = [output((tmp_path / name).read_text(), 0) for name in ("first.jsonl", "second.jsonl")]
     # The second begins with the last event of each project, and finds the one that is new.
     assert [len(one.records("events")) for one in printed] == [3, 3]
+
+
+# --- forms of other versions, and of the CDK
+
+AT = "2026-10-15T00:00:00Z"  # before what both projects have, and after what is added to them
+FLAGS = {"__ab_full_refresh_sync_complete": True, "__ab_no_cursor_state_message": True, "__ab_is_sync_complete": True}
+
+
+def partitions(*projects: int) -> dict[str, Any]:
+    return {
+        "states": [
+            {"partition": {"project_id": one, "parent_slice": {}}, "cursor": {"timestamp": AT}} for one in projects
+        ],
+        "use_global_cursor": False,
+        "state": {"timestamp": "2026-12-01T00:00:00Z"},
+        "lookback_window": 3,
+        "parent_state": {},
+    }
+
+
+BY_PROJECT = {"7": {"timestamp": AT}, "8": {"timestamp": AT}}
+STREAM = events_state(BY_PROJECT)[0]
+OTHER_FORMS: dict[str, Any] = {
+    "by stream": {"events": BY_PROJECT},
+    "by stream, in many lines": json.dumps({"cohorts": {}, "events": BY_PROJECT}, indent=2),
+    "LEGACY": {"type": "LEGACY", "data": {"events": BY_PROJECT}},
+    "LEGACY in a list": [{"type": "LEGACY", "data": {"events": BY_PROJECT}}],
+    "data alone": {"data": {"events": BY_PROJECT}},
+    "a message of then": json.dumps({"type": "STATE", "state": {"data": {"events": BY_PROJECT}}}),
+    "states": {"states": [STREAM]},
+    "without a type": [{"stream": STREAM["stream"]}],
+    "GLOBAL": [{"type": "GLOBAL", "global": {"stream_states": [STREAM["stream"]]}}],
+    "in a namespace": events_state(BY_PROJECT),
+    "of partitions": events_state(partitions(7, 8)),
+    "by stream, of partitions": {"events": partitions(7, 8)},
+    "with flags": events_state({**FLAGS, "7": {**BY_PROJECT["7"], **FLAGS}, "8": BY_PROJECT["8"]}),
+}
+OTHER_FORMS["in a namespace"][0]["stream"]["stream_descriptor"]["namespace"] = "posthog"
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_a_state_in_the_form_of_another_version_is_taken_without_a_word(form: str, server: PostHogServer) -> None:
+    for project in (7, 8):
+        server.posthog.account.projects[project].add_events([event("2026-10-01T00:00:00Z", created_at=at(AT) - DAY)])
+    got = read(server, OTHER_FORMS[form])
+    assert (got.status, got.errors, warnings(got)) == (0, [], [])
+    assert sorted(row["timestamp"][:10] for row in got.records("events")) == ["2026-11-01", "2026-11-02"]
+    assert set(got.states[-1]) == {"7", "8"}
+
+
+@pytest.mark.parametrize("state", [FLAGS, {"7": FLAGS, "8": FLAGS}, *({name: True} for name in FLAGS)], ids=repr)
+def test_a_state_of_nothing_but_flags_is_a_first_sync(server: PostHogServer, state: dict[str, Any]) -> None:
+    got = read(server, events_state(state))
+    assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
+    assert set(got.states[-1]) == {"7", "8"}
+
+
+def test_what_a_sync_ignores_of_its_state_is_said_in_one_warning(server: PostHogServer) -> None:
+    of_partitions = {**partitions(7), "use_global_cursor": True}
+    of_partitions["states"].append({"partition": {"id": 8}, "cursor": {"timestamp": AT}})
+    stream = {"stream_descriptor": {"name": "events"}, "stream_state": of_partitions}
+    others = {"stream_descriptor": {"name": "dashboards"}, "stream_state": {"at": AT}}
+    flags = {"stream_descriptor": {"name": "surveys"}, "stream_state": FLAGS}
+    got = read(
+        server,
+        [{"type": "GLOBAL", "global": {"stream_states": [stream, others, flags], "shared_state": {"a": 1}}}],
+    )
+    assert (got.status, len(got.records("events"))) == (0, 2)
+    assert warnings(got) == [
+        "Parts of the state mean nothing to this sync and are ignored: the shared state, a partition in `states` of "
+        "stream events, the cursor for all partitions of stream events, stream dashboards, which does not exist."
+    ]
+
+
+@pytest.mark.parametrize("state", [{"events": BY_PROJECT}, [STREAM], []], ids=["by stream", "one a stream", "none"])
+def test_a_state_may_be_handed_over_in_python_in_each_form(server: PostHogServer, state: Any) -> None:
+    server.posthog.account.projects[7].add_events([event("2026-10-01T00:00:00Z", created_at=at(AT) - DAY)])
+    handed: Any = state if isinstance(state, dict) else [AirbyteStateMessageSerializer.load(one) for one in state]
+    wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))
+    got = list(SourcePosthog().read(None, config(server.url), wanted, handed))
+    assert len([one for one in got if one.record]) == (2 if state else 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "of_8"),
+    [
+        (FLAGS, 40),
+        ({"7": FLAGS, "8": {"at": instant(78)}}, 1),
+        ({"states": [{"partition": {"project_id": 8}, "cursor": {"at": instant(78)}}]}, 1),
+    ],
+    ids=["flags", "flags of a project", "partitions"],
+)
+def test_the_state_of_a_query_has_the_same_forms(clickhouse: ClickHouse, content: dict[str, Any], of_8: int) -> None:
+    with answers_from(posthog_with_visits(clickhouse)):
+        stream = {"stream_descriptor": {"name": "visits"}, "stream_state": content}
+        got = read_queries(VISITS, incremental=True, state=[{"type": "STREAM", "stream": stream}])
+    assert (got.status, got.errors, warnings(got)) == (0, [], [])
+    assert Counter(row["project_id"] for row in got.records("visits")) == {7: 130, 8: of_8}
+
+
+# --- odd values
+
+
+@pytest.mark.parametrize(
+    "value", [5, 0, 1e300, True, "", "now", [], ["2026-01-01T00:00:00Z"], {}, {"timestamp": "2026-01-01T00:00:00Z"}]
+)
+@pytest.mark.parametrize("name", ["timestamp", "since", "arrived"])
+def test_a_value_in_the_state_that_is_no_instant_is_refused(server: PostHogServer, name: str, value: Any) -> None:
+    got = read(server, events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: value}}))
+    assert (got.status, got.records("events")) == (1, [])
+    sentence = "The state of project 7 in stream events has no valid ISO 8601 timestamp. Correct the state, or "
+    assert got.errors[0] == f"{sentence}clear the stream."
+
+
+@pytest.mark.parametrize("last", ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999-05:00"])
+@pytest.mark.parametrize(
+    ("name", "said"), [("timestamp", "(9999-12-31"), ("arrived", "(`arrived` is 9999-12-31"), ("since", "")]
+)
+def test_the_last_instant_of_all_in_the_state_is_warned_of(
+    server: PostHogServer, last: str, name: str, said: str
+) -> None:
+    got = read(server, events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: last}}), project_ids=[7])
+    assert (got.status, got.errors, len(got.records("events"))) == (0, [], 0 if name == "timestamp" else 1)
+    begins = [f"The state of project 7 is in the future {said}"] if said else []
+    assert [warning[: len(begins[0])] for warning in warnings(got)] == begins
+
+
+@pytest.mark.parametrize("name", ["timestamp", "since", "arrived"])
+def test_the_first_instant_of_all_in_the_state_means_from_start_date(server: PostHogServer, name: str) -> None:
+    entry = {"timestamp": "2026-06-01T00:00:00Z", name: "0001-01-01T00:00:00+05:00"}
+    got = read(server, events_state({"7": entry}), project_ids=[7])
+    assert (got.status, got.errors, len(got.records("events"))) == (0, [], 1)
+    assert warnings(got) == []

@@ -1,17 +1,21 @@
 """The configured catalog of a sync: what to read and how."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
+    AirbyteMessage,
     AirbyteStream,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
     FailureType,
+    StreamDescriptor,
     SyncMode,
 )
 from airbyte_cdk.utils import AirbyteTracedException
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
 
 def configured_catalog(found: AirbyteCatalog, names: Collection[str] = ()) -> ConfiguredAirbyteCatalog:
@@ -30,11 +34,23 @@ def require_known(names: Collection[str], known: Collection[str]) -> None:
     """Raise AirbyteTracedException (config_error) if not all `names` of streams are `known`."""
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise AirbyteTracedException(
-            message=f"The catalog names streams that do not exist: {', '.join(unknown)}. Refresh the schema of the "
-            f"connection, or remove them; the streams are {', '.join(known)}.",
-            failure_type=FailureType.config_error,
-        )
+        raise _unknown(unknown, known)
+
+
+def endings(names: Collection[str], known: Collection[str]) -> Iterator[AirbyteMessage]:
+    """What ends those of `names` that are not `known`: of each its error, and that it is incomplete."""
+    for name in sorted(set(names) - set(known)):
+        descriptor = StreamDescriptor(name=name)
+        yield _unknown([name], known).as_airbyte_message(descriptor)
+        yield as_airbyte_message(descriptor, AirbyteStreamStatus.INCOMPLETE)
+
+
+def _unknown(names: list[str], known: Collection[str]) -> AirbyteTracedException:
+    return AirbyteTracedException(
+        message=f"The catalog names streams that do not exist: {', '.join(names)}. Refresh the schema of the "
+        f"connection, or remove them; the streams are {', '.join(known)}.",
+        failure_type=FailureType.config_error,
+    )
 
 
 def _configured(stream: AirbyteStream) -> ConfiguredAirbyteStream:

@@ -71,7 +71,7 @@ def _refusal(probe: AbstractStream) -> str:
             next(iter(partition.read()), None)
             return ""
         except AirbyteTracedException as error:
-            refusal = str(error)
+            refusal = refusal or str(error)
     return refusal
 
 

@@ -90,9 +90,9 @@ class EventsSimpleRetriever(SimpleRetriever):
         super().__post_init__(parameters)
         self._transport: Transport
         if self.events_api == "query":
-            self._transport = EventQuery(self.sync, self.config.get("_page_size", FIRST_LIMIT))
+            self._transport = EventQuery(self.sync, self.sync.page_size or FIRST_LIMIT)
         else:
-            page_size = self.config.get("_page_size", USUAL_ROWS_OF_LIST)
+            page_size = self.sync.page_size or USUAL_ROWS_OF_LIST
             self._transport = EventList(self.sync, page_size)
         self._lanes = Lanes(self._transport.places)
         is_cloud = ".posthog.com" in self.config.get("base_url", "")

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ logger = logging.getLogger("airbyte")
 
 MESSAGES = {*(kind.value for kind in Type), "DEBUG"}  # the last is the CDK's own, for --debug
 STATES = {kind.value for kind in AirbyteStateType}
+PARTS_OF_A_STATE = {"type", "stream", "global", "data"}
 
 CONFIGURED = '{"streams": [{"stream": {...}, "sync_mode": "...", "destination_sync_mode": "..."}]}'
 SAMPLE = "`source-posthog catalog` prints one"
@@ -79,6 +80,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
     The file is a list of states, as Airbyte gives it, or what a sync printed: its output as it is, read line by line
     since it can be large, or its STATE messages, in lines or in a list. Lines that are no message are ignored: the last
     one of a sync that was killed can be half a line. An empty file is the output of a sync that printed nothing.
+    It may also be the states by the names of their streams, as before there were states of a single stream.
     """
     if not path:
         return []
@@ -88,7 +90,7 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
             contents: Iterable[Any] = _messages(_chained(first, file))
         else:
             contents = _listed(first + file.read())
-        states = {}
+        states: dict[tuple[str | None, str] | None, AirbyteStateMessage] = {}
         for content in contents:
             if content.get("type") == "STATE":
                 content = content.get("state")
@@ -96,10 +98,11 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
                 continue
             _require_shallow(content)
             state = _loaded(AirbyteStateMessageSerializer, content)
-            if not (state.stream or state.data or state.global_):
+            if state.stream is None and state.data is None and state.global_ is None:
                 raise _Unexpected
             name = state.stream.stream_descriptor if state.stream else None
-            states[name and (name.namespace, name.name)] = state
+            states.pop(key := name and (name.namespace, name.name), None)  # the last one counts, and comes last
+            states[key] = state
     if is_output and not states:
         logger.warning(f"The state file {path} has no state, so this is a first sync.")
     return list(states.values())
@@ -129,10 +132,22 @@ def _listed(text: str) -> list[Any]:
         if messages := list(_messages(text.splitlines())):
             return messages
         raise
+    if isinstance(content, dict):
+        if isinstance(content.get("states"), list):
+            content = content["states"]
+        elif _is_by_stream(content):
+            content = {"type": AirbyteStateType.LEGACY.value, "data": content}
     contents = content if isinstance(content, list) else [content] if content else []
     if not all(isinstance(one, dict) for one in contents):
         raise _Unexpected
     return contents
+
+
+def _is_by_stream(content: Mapping[str, Any]) -> bool:
+    """Whether `content` is `{"events": {...}, ...}`. Projects, which have numbers, belong to a stream."""
+    return not content.keys() & PARTS_OF_A_STATE and all(
+        name.isidentifier() and isinstance(one, dict) for name, one in content.items()
+    )
 
 
 class _Unexpected(Exception):

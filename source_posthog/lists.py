@@ -84,7 +84,7 @@ class ListRetriever(SimpleRetriever):
     again where it was too much.
 
     Attributes:
-        page_size: rows of a page, as long as that goes well. `_page_size` in the config replaces it.
+        page_size: rows of a page, as long as that goes well. That of `sync` replaces it.
     """
 
     requester: PostHogRequester
@@ -99,7 +99,7 @@ class ListRetriever(SimpleRetriever):
         Raises PostHogError where one cannot be read, and at the end where one cannot be emitted.
         """
         start: int | None = 0
-        most = int(self.config.get("_page_size", self.page_size))
+        most = self.sync.page_size or self.page_size
         limit, unemitted = RowLimit(most, most), Unemitted(Where.of(self.name, stream_slice), self.sync.log)
         while start is not None:
             response = self._page(stream_slice, start, limit)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote, quote_plus
 
-from airbyte_cdk.models import AirbyteMessage, Type
+from airbyte_cdk.models import AirbyteCatalog, AirbyteMessage, Type
 from airbyte_cdk.utils import airbyte_secrets_utils
 from airbyte_cdk.utils.airbyte_secrets_utils import add_to_secrets, filter_secrets, update_secrets
 
@@ -57,3 +58,16 @@ def without_secrets(message: AirbyteMessage) -> AirbyteMessage:
         )
         return replace(message, trace=replace(message.trace, error=masked))
     return message
+
+
+def catalog_without_secrets(catalog: AirbyteCatalog) -> AirbyteCatalog:
+    """Mask the API key in `catalog`: a column of a query can have it as its name."""
+    return AirbyteCatalog(streams=[replace(one, **_masked(vars(one))) for one in catalog.streams])
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return filter_secrets(value)
+    if isinstance(value, dict):
+        return {_masked(name): _masked(inner) for name, inner in value.items()}
+    return [_masked(one) for one in value] if isinstance(value, list) else value

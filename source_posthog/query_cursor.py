@@ -14,6 +14,7 @@ from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partitio
 from airbyte_cdk.sources.types import Record, StreamSlice, StreamState
 
 from source_posthog.errors import PostHogError
+from source_posthog.events.instants import instant, iso
 from source_posthog.projects import ProjectsRouter
 from source_posthog.slicer import ROWS_TO_AN_ENTRY
 
@@ -55,7 +56,7 @@ class QueryCursor(Cursor, PartitionRouter):
         self._stream_name, self._is_incremental = stream_name, is_incremental
         self._state_manager, self._message_repository = state_manager, message_repository
         for project, entry in (state_manager.get_stream_state(stream_name, None) if is_incremental else {}).items():
-            if not isinstance(entry, Mapping):
+            if not isinstance(entry, Mapping) or _is_beyond_time(entry.get(self.column)):
                 raise PostHogError(
                     f'The state of project {project} in stream {stream_name} is not a valid one: it must be {{"'
                     f'{self.column}": ...}}. Reset the stream, or correct the state.',
@@ -129,4 +130,16 @@ class QueryCursor(Cursor, PartitionRouter):
 
     def should_be_synced(self, record: Record) -> bool:
         """True: the server was asked for exactly these rows."""
+        return True
+
+
+def _is_beyond_time(value: Any) -> bool:
+    """Whether `value` is an instant that UTC has no year for, by hours: it cannot be asked for."""
+    try:
+        at = instant(value)
+    except ValueError:
+        return False
+    try:
+        return not iso(at)
+    except ValueError:
         return True

@@ -11,16 +11,20 @@ from typing import Any
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import AirbyteTracedException
 
-_SENTENCE = "_refused"
 
+class Refused(dict[str, Any]):
+    """A configuration that fits the spec, so that the CDK's own check of it passes, and that `accepted` refuses.
 
-def refused(sentence: str) -> dict[str, Any]:
-    """A configuration that fits the spec, so that the CDK's own check of it passes, and that `accepted` refuses."""
-    return {"api_key": "no-key-was-accepted", "start_date": "2026-01-01T00:00:00Z", _SENTENCE: sentence}
+    Known by its class: a name in it could also stand in a user's configuration.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(api_key="no-key-was-accepted", start_date="2026-01-01T00:00:00Z")
+        self.sentence = sentence
 
 
 def accepted(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`config`; raises AirbyteTracedException (config_error) where it was made by `refused`."""
-    if _SENTENCE in config:
-        raise AirbyteTracedException(message=config[_SENTENCE], failure_type=FailureType.config_error)
+    """`config`; raises AirbyteTracedException (config_error) where it is Refused."""
+    if isinstance(config, Refused):
+        raise AirbyteTracedException(message=config.sentence, failure_type=FailureType.config_error)
     return config

@@ -31,6 +31,7 @@ from source_posthog.errors import PostHogError
 from source_posthog.events.instants import instant
 from source_posthog.events.ledger import Ledger
 from source_posthog.events.windows import SETTLING, Plan, Range, Window, in_turns, lay_out
+from source_posthog.states import entries
 from source_posthog.sync import Sync
 
 logger = logging.getLogger("airbyte")
@@ -137,7 +138,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         """Begin from `stream_state`. Raises PostHogError, naming the entry, where one is not a valid timestamp."""
         try:
             with self._lock:
-                self.ledger.begin(stream_state or {})
+                self.ledger.begin(entries(stream_state or {})[0])
         except ValueError as invalid:
             raise PostHogError(
                 f"The state {invalid} in stream {self._stream_name} has no valid ISO 8601 timestamp. Correct the "

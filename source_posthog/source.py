@@ -5,7 +5,9 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from typing import Any, cast
 
 from airbyte_cdk.models import (
@@ -31,15 +33,16 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock, literals
-from source_posthog.catalog import require_known
-from source_posthog.cautions import warn_of_config, warn_of_future_state
+from source_posthog.catalog import endings, require_known
+from source_posthog.cautions import warn_of_config, warn_of_state
 from source_posthog.check import check_access, failed, list_projects, shown
 from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
-from source_posthog.masking import forms, mask, without_secrets
-from source_posthog.refused import accepted, refused
+from source_posthog.masking import catalog_without_secrets, forms, mask, without_secrets
+from source_posthog.refused import Refused, accepted
+from source_posthog.states import taken
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
@@ -75,7 +78,7 @@ class SourcePosthog(YamlDeclarativeSource):
         config: Mapping[str, Any] | None = None,
         state: list[AirbyteStateMessage] | None = None,
     ) -> None:
-        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=normalized(config), state=state)
+        super().__init__(path_to_yaml=str(MANIFEST), catalog=catalog, config=normalized(config))
         self._catalog = catalog
         self._state = state
         self._masks: list[str] = []
@@ -97,7 +100,7 @@ class SourcePosthog(YamlDeclarativeSource):
         self._masks = mask([*self._masks, *new])
         streams = {stream["name"] for stream in self._stream_configs(self.resolved_manifest)}
         sentence = fault(config, specification, streams)
-        return refused(sentence) if sentence else config
+        return Refused(sentence) if sentence else config
 
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
@@ -107,8 +110,8 @@ class SourcePosthog(YamlDeclarativeSource):
             # One row of each stream is enough to see whether the key may read it.
             a_minute_ago = iso(clock.now() - timedelta(minutes=1))
             last_minute = {"start_date": a_minute_ago, "end_date": ""}
-            probe = source._for_sync({**source._config, "_page_size": 1, **last_minute}, sync=source._sync)
             source._sync.is_check = True
+            probe = source._for_sync({**source._config, **last_minute}, sync=replace(source._sync, page_size=1))
             probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
             status = check_access(source._built({"projects"}), probes, logger)
             if status.status == Status.FAILED:
@@ -121,13 +124,18 @@ class SourcePosthog(YamlDeclarativeSource):
             sentence = f"The connection check failed with an unexpected {type(error).__name__}: {error}"
             return failed(sentence.rstrip(".") + ".")
 
+    def check_connection(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """As `check`, in the form of the CDK's AbstractSource: whether it works, and if not, why."""
+        status = self.check(logger, config)
+        return (True, None) if status.status == Status.SUCCEEDED else (False, status.message)
+
     def discover(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteCatalog:
         """All streams. Raises AirbyteTracedException where a query of the user's own cannot be read.
 
         The entrypoint then prints a catalog of the other streams before the error, which Airbyte shows with it.
         """
         streams, refusal = shown(self.streams(config))
-        catalog = AirbyteCatalog(streams=streams)
+        catalog = catalog_without_secrets(AirbyteCatalog(streams=streams))
         if refusal:
             self.message_repository.emit_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
             raise refusal
@@ -149,15 +157,17 @@ class SourcePosthog(YamlDeclarativeSource):
         Raises AirbyteTracedException at the end if a stream could not be read to its end, or at once if none can.
         """
         source, logger = self._for_sync(self.configure(config, ""), catalog, state), logger or self.logger
-        require_known([stream.stream.name for stream in catalog.streams], source._names())
         warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
-        warn_of_future_state(state or [], clock.now(), logger)
-        selected = {stream.stream.name for stream in catalog.streams}
+        selected, known = {stream.stream.name for stream in catalog.streams}, source._names()
         streams = source._built(selected | {"projects"})
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
+        warn_of_state(state, known, source._sync.clock.present(), logger)
         chosen = source._in_order([one for one in streams if one.name in selected])
-        yield from _watched(source._messages(chosen), logger, source._sync.log)
+        # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
+        messages = chain(endings(selected, known), source._messages(chosen))
+        yield from _watched(messages, logger, source._sync.log)
+        require_known(selected, known)
 
     def _migrate_and_transform_config(
         self, config_path: str | None, config: Mapping[str, Any] | None
@@ -249,7 +259,7 @@ class SourcePosthog(YamlDeclarativeSource):
         try:
             return read_config(config_path)
         except AirbyteTracedException as error:
-            return refused(str(error))
+            return Refused(str(error))
 
     @classmethod
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
@@ -278,8 +288,8 @@ def _state_manager(
     state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
 ) -> ConnectorStateManager:
     """The state to go on from: none for a stream that the catalog wants to be read in full."""
-    manager = ConnectorStateManager(state or [])
+    manager = ConnectorStateManager(taken(state)[0])
     for stream in catalog.streams if catalog else []:
         if stream.sync_mode == SyncMode.full_refresh:
-            manager.update_state_for_stream(stream.stream.name, stream.stream.namespace, {})
+            manager.update_state_for_stream(stream.stream.name, None, {})
     return manager

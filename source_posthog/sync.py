@@ -37,6 +37,7 @@ class Sync:
         query_facts: what is known of the queries, asked for once.
         schemas: of the streams in the catalog that is read.
         is_check: somebody waits for the result of `check`.
+        page_size: rows that every list is asked for; None where each asks for as many as it takes.
     """
 
     log: SyncLog = field(default_factory=SyncLog)
@@ -49,6 +50,7 @@ class Sync:
     query_facts: QueryFacts = field(default_factory=QueryFacts)
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_check: bool = False
+    page_size: int | None = None
 
     def answered(self, stream: str, response: requests.Response) -> None:
         """PostHog has just given a good answer for `stream`."""

@@ -6,11 +6,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.http_config import MAX_CONNECTION_POOL_SIZE
 from airbyte_cdk.sources.streams.http import HttpClient
+from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from requests.adapters import HTTPAdapter
 
-from source_posthog.errors import one_line
+from source_posthog.errors import PostHogError, one_line
 
 # Between two bytes the read timeout of the manifest holds, but a body that drips would never meet it. A page of 100 MB
 # over a slow line (1 MB/s) takes two minutes, and may take seven hours by these.
@@ -23,13 +25,36 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Client(HttpClient):
-    """The CDK's client, with Transport to send its requests."""
+    """The CDK's client, with Transport to send its requests.
+
+    Before it raises what a refused request ends in, the CDK's logs an ERROR with its URL, its body, and the body and
+    headers of the answer. The sentence that is raised says what is wrong, so here those are for --debug alone.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         transport = Transport(pool_connections=MAX_CONNECTION_POOL_SIZE, pool_maxsize=MAX_CONNECTION_POOL_SIZE)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, transport)
+
+    def _handle_error_resolution(
+        self,
+        response: requests.Response | None,
+        exc: requests.RequestException | None,
+        request: requests.PreparedRequest,
+        error_resolution: ErrorResolution,
+        exit_on_rate_limit: bool | None = False,
+    ) -> None:
+        if error_resolution.response_action is not ResponseAction.FAIL:
+            super()._handle_error_resolution(response, exc, request, error_resolution, exit_on_rate_limit)
+            return
+        self._evict_key(request)
+        if response is None:  # an answer is logged, for --debug, as soon as it is there
+            self._logger.debug("No answer", extra={"url": request.url, "exception": exc})
+        raise PostHogError(
+            error_resolution.error_message or "no reason given",
+            error_resolution.failure_type or FailureType.system_error,
+        )
 
 
 class Transport(HTTPAdapter):

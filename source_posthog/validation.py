@@ -9,6 +9,7 @@ from jsonschema.exceptions import ValidationError
 from source_posthog.addresses import is_reachable, meant
 from source_posthog.events.instants import EARLIEST, instant, iso
 from source_posthog.queries.definitions import fault as queries_fault
+from source_posthog.refused import Refused
 
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
@@ -19,11 +20,14 @@ MOST_LEVELS = 100  # of JSON within JSON. Many libraries give up, with a traceba
 def normalized(config: Any) -> Any:
     """`config` as it is meant: no white space around a string, 3 for 3.0, and a start_date that PostHog can store.
 
-    What is no object, or deeper than MOST_LEVELS, stays as it is.
+    Names with an underscore in front are not the user's: those that the platform adds, and switches of the CDK's own
+    (`_page_size`, `__injected_components_py`), which no configuration may set. They are taken out.
+
+    What is no object, or deeper than MOST_LEVELS, stays as it is, and so does what is refused already.
     """
-    if not isinstance(config, Mapping) or is_deep(config):
+    if not isinstance(config, Mapping) or isinstance(config, Refused) or is_deep(config):
         return config
-    plain = {name: _plain(value) for name, value in config.items()}
+    plain = {name: _plain(value) for name, value in config.items() if not str(name).startswith("_")}
     try:
         if instant(plain["start_date"]) < EARLIEST:
             plain["start_date"] = iso(EARLIEST).replace(".000000", "")
@@ -117,5 +121,5 @@ def _rule(schema: Mapping[str, Any]) -> str:
     if "minimum" in schema:
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if schema.get("items", {}).get("type") == "integer":
-        return "a list of whole numbers"
+        return "a list of positive numbers"
     return {"array": "a list", "string": "a string", "object": "an object"}.get(schema["type"], str(schema["type"]))

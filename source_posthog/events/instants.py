@@ -32,8 +32,15 @@ def instant(text: object) -> datetime:
 
 
 def iso(at: datetime) -> str:
-    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now"."""
-    return at.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """`at` as PostHog reads it without fail. Z and not +00:00: a plus that goes unencoded would silently mean "now".
+
+    Raises ValueError where it is in the year 0 or 10000 of UTC, by hours.
+    """
+    try:
+        utc = at.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError(f"{at} is no instant that can be written in UTC") from None
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def rounded_down(at: datetime, step: timedelta) -> datetime:

@@ -137,6 +137,10 @@ class Ledger:
     def _write(self, project: str, entry: Mapping[str, Any]) -> None:
         self._state[project] = {**self._state[project], "before": entry} if project in self._before else entry
 
+    def forget_arrived(self, project: str) -> None:
+        """The entry of `project` does not say when the last sync began."""
+        self._write(project, {key: value for key, value in self._entry(project).items() if key != "arrived"})
+
     def plan(
         self,
         project: str,

@@ -75,7 +75,8 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     in the future, all of this goes by the entry's `before`.
 
     An entry that does not say since when it covers (of an earlier version) is taken to begin at the start, and one that
-    does not say when its last sync began, to have begun at its timestamp.
+    does not say when its last sync began, to have begun at its timestamp. An instant in the future does not say it: the
+    state was edited, or written when a clock was ahead.
 
     `by_hand`: write nothing but timestamps into the state.
     """
@@ -89,6 +90,8 @@ def lay_out(ledger: Ledger, project: str, plan: Plan, *, by_hand: bool = False) 
     if by_hand or plan.start is None:
         ledger.plan(project, start, plan.end, plan.settled)
         return _windows(start, plan.end, plan.step)
+    if (stated := ledger.arrived(project)) and stated > plan.present:
+        ledger.forget_arrived(project)
     since = ledger.since(project)
     backfill: Iterator[Window] = iter(())
     if timestamp is not None and since is not None and plan.start < since:

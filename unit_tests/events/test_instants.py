@@ -45,3 +45,9 @@ def test_an_instant_is_written_in_utc_without_a_plus_that_could_go_unencoded() -
     zone = timezone(timedelta(hours=2))
     assert iso(datetime(2026, 1, 1, 2, tzinfo=zone)) == "2026-01-01T00:00:00.000000Z"
     assert instant(iso(datetime(2026, 1, 1, 2, 3, 4, 5, tzinfo=zone))) == datetime(2026, 1, 1, 2, 3, 4, 5, tzinfo=zone)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"])
+def test_an_instant_that_utc_has_no_year_for_is_not_written(text: str) -> None:
+    with pytest.raises(ValueError, match="is no instant that can be written in UTC"):
+        iso(instant(text))

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from source_posthog.events.instants import EARLIEST, iso
+from source_posthog.events.instants import EARLIEST, MICROSECOND, iso
 from source_posthog.events.late import Emitted
 from source_posthog.events.ledger import Ledger
 from source_posthog.events.port import Batch, Page, Query
@@ -77,6 +77,20 @@ def test_an_older_entry_whose_timestamp_moves_first_still_says_from_when_late_ev
     assert ledger.arrived("7") == NOW
     ledger.cover("7", START + 91 * DAY, START + 92 * DAY, iso(START + 92 * DAY - HOUR), 1)
     assert ledger.arrived("7") == NOW
+
+
+def test_an_arrival_in_the_future_counts_as_unknown_also_if_the_sync_stops_before_the_late_window_is_read() -> None:
+    known = with_arrival(START + 90 * DAY, START, NOW + MICROSECOND)
+    windows, ledger = laid_out(known, LATE)
+    assert windows[0].arrived_from == START + 90 * DAY - HOUR
+    assert ledger.state() == {"7": entry(START + 90 * DAY, START)}
+    ledger.cover("7", START + 90 * DAY, START + 91 * DAY, iso(START + 91 * DAY - HOUR), 1)
+    assert ledger.arrived("7") == START + 90 * DAY
+
+
+def test_an_arrival_at_the_present_is_known() -> None:
+    windows, _ = laid_out(with_arrival(START + 90 * DAY, START, NOW), LATE)
+    assert windows[0].arrived_from == NOW - HOUR
 
 
 def test_an_arrival_in_the_future_by_a_clock_that_was_ahead_heals_with_the_next_sync() -> None:
