@@ -11,6 +11,7 @@ from integration_tests.clickhouse import ClickHouse
 from integration_tests.posthog_server import (
     DAY,
     SECOND,
+    Age,
     EventTable,
     PostHog,
     Project,
@@ -107,8 +108,16 @@ def test_a_column_without_a_name_is_lost_by_the_star_of_a_query_around_it(
     alone = hogql(server, inner).json()
     around = hogql(server, f"SELECT * FROM ({inner}) AS q ORDER BY $twice").json()
     assert alone["columns"] == ["n", "count()", "1", "$m + 1", "$twice", "y", "z"]
-    assert (around["columns"], around["results"]) == (["n", "$twice", "y", "z"], [[1, 10, 1, 1]])
-    assert refusal(hogql(server, "SELECT * FROM (SELECT count() FROM t) AS q")) == (400, "validation_error")
+    assert (around["columns"], around["results"]) == (["n", "count()", "$twice", "y", "z"], [[1, 1, 10, 1, 1]])
+    assert hogql(server, "SELECT * FROM (SELECT count() FROM t) AS q").json()["results"] == [[1]]
+    assert refusal(hogql(server, "SELECT * FROM (SELECT 1 FROM t) AS q")) == (400, "validation_error")
+
+
+def test_a_call_without_a_name_is_lost_too_on_a_server_of_2024(clickhouse: ClickHouse) -> None:
+    clickhouse.table(7, "t", {"n": "Int8"}, [[1]])
+    server = PostHog(account(project()), clickhouse=clickhouse, age=Age.JANUARY_2024)
+    body = hogql(server, "SELECT * FROM (SELECT n, count() FROM t GROUP BY n) AS q", modifiers=None).json()
+    assert (body["columns"], body["results"]) == (["n"], [[1]])
 
 
 def test_only_without_a_limit_of_its_own_does_an_answer_say_whether_there_is_more(

@@ -182,13 +182,22 @@ class _Editor:
         for node in columns:
             path = _path(node)
             if path[-1:] == ["*"]:
-                if unnamed := _unnamed((select.get("select_from") or {}).get("table")):
+                if unnamed := self._unnamed((select.get("select_from") or {}).get("table")):
                     names = ", ".join(quoted(self._written(column)) for column in unnamed)
                     self._insert(_place(node, "end"), f" EXCEPT ({names})")
             elif len(path) > 1 and times[path[-1]] == 1:
                 self._insert(_place(node, "end"), f" AS {quoted(str(path[-1]))}")
             elif not path and node["node"] not in _NAMED:
                 self._insert(_place(node, "end"), f" AS {quoted(self._written(node))}")
+
+    def _unnamed(self, subquery: Row | None) -> list[Row]:
+        """The columns of a subquery that have no name of their own. PostHog does not see them from outside.
+
+        A call of a function has one on the servers of today: how it is printed.
+        """
+        first = next(_outermost(subquery), None) if subquery else None
+        named = _NAMED if self.dialect.age.is_of_2024 else (*_NAMED, "Call")
+        return [node for node in first["select"] if not _path(node) and node["node"] not in named] if first else []
 
     def _written(self, node: Row) -> str:
         return self.hogql[_place(node, "start") : _place(node, "end")]
@@ -262,12 +271,6 @@ def _path(node: Row) -> list[str | int]:
         return [*node["array"]["chain"], node["property"]["value"]]
     chain: list[str | int] = node["chain"] if node["node"] == "Field" else []
     return chain
-
-
-def _unnamed(subquery: Row | None) -> list[Row]:
-    """The columns of a subquery that have no name of their own. PostHog does not see them from outside."""
-    first = next(_outermost(subquery), None) if subquery else None
-    return [node for node in first["select"] if not _path(node) and node["node"] not in _NAMED] if first else []
 
 
 def _is_property(access: Row) -> bool:
