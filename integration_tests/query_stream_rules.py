@@ -228,7 +228,6 @@ BLURRED = [
         "self == other",
         READING_TESTS,
     ),
-    Rule("from the millisecond on is asked", READING, "end[: len(positions[-1].values)]", "end", READING_TESTS),
     Rule("a page leads out of its millisecond", READING, "if last.is_blurred:", "if False:", READING_TESTS),
     Rule(
         "rows of a millisecond are no twins",

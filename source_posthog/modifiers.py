@@ -1,6 +1,6 @@
 """The modifiers of a query: servers until 2024 do not know all of them, and refuse the whole query for one.
 
-What such a server answers is in docs/posthog-server.md, "Ages of the server".
+What such a server answers is in docs/posthog-server.md, "HogQL queries".
 """
 
 import json

@@ -143,7 +143,7 @@ class QueryRetriever(Retriever):
 
     def _name_rows_without_cursor(self, query: Definition, types: Types, stream_slice: StreamSlice) -> None:
         """Say how many rows have no cursor. It is a line of the log, and worth no failure and no second try."""
-        key, where = cursor_key(query, types), Where.of(self.name, stream_slice)
+        key, project = cursor_key(query, types), stream_slice["project_id"]
         if key is None or not key.is_nullable:
             return
         try:
@@ -151,12 +151,12 @@ class QueryRetriever(Retriever):
                 rows_without(query.sql, query.cursor_field)
             )
         except (AirbyteTracedException, Unreadable, Abandoned) as error:
-            logger.debug(f"{where}: could not count the rows without a {query.cursor_field} ({error})")
+            logger.debug(f"Stream {self.name}, project {project}: could not count rows that are NULL ({error})")
             return
         if number:
             logger.info(
-                f"{where}: {number} rows have no {query.cursor_field} (NULL) and are skipped by an incremental sync. A "
-                "full refresh reads them."
+                f"Stream {self.name}, project {project}: {number} rows have no {query.cursor_field} (NULL) and are "
+                "skipped by an incremental sync. A full refresh reads them."
             )
 
 

@@ -9,8 +9,8 @@ inserted, changed or deleted between two pages. The last row's key itself is ask
 fitted the page, and those that were emitted are skipped.
 
 An instant can be shown cut to milliseconds, while the server orders by all of its digits. Such a value is the end of
-what is known of a row's place: from its whole millisecond on is asked again, and all rows of that millisecond count as
-tied.
+what is known of a row's place: what is later than its whole millisecond comes again, and all rows of that millisecond
+count as tied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -170,7 +170,7 @@ class _Reader:
             if is_past:
                 self.until = self._latest(order.keys[0])
         fresh = self._fresh(answer.rows, positions)
-        self.last, self.after = positions[-1], end[: len(positions[-1].values)]
+        self.last, self.after = positions[-1], end
         self.edge = self._asked_again(answer.rows, positions)
         reached = no_later(order.cursor, end[0], self.present) if order.cursor else None
         return Batch(list(answer.types), fresh, reached, _has_twins(answer.rows, positions))

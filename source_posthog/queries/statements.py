@@ -74,12 +74,11 @@ def page(
     """The rows from `after` on, in the order of `keys`.
 
     Rows with the keys of `after` come again, since there can be more of them than were on the page that ended there.
-    `after` ends with the first value that may stand for a later one: what follows it is not known.
     Where a key is NULL, which nothing can come after, a row comes first, on any page.
 
     `cursor`: the first of `keys`, where only rows are asked for that have a value in it, from `since` on and up to
         `until` if given.
-    `after`: the values of the first of `keys` in the last row of the page before; None for the first page.
+    `after`: the values of `keys` in the last row of the page before; None for the first page.
     """
     conditions, values = [], {}
     if cursor and cursor.is_nullable:
@@ -92,10 +91,9 @@ def page(
         values["until"] = cursor.kind.sent(until)
     nulls = " OR ".join(f"isNull({quoted(key.name)})" for key in keys if key.is_nullable and key is not cursor)
     if after is not None:
-        known = keys[: len(after)]
-        following = _from(known)
+        following = _from(keys)
         conditions.append(f"({nulls} OR ({following}))" if nulls else following)
-        for place, (key, value) in enumerate(zip(known, after, strict=True)):
+        for place, (key, value) in enumerate(zip(keys, after, strict=True)):
             values[f"after_{place}"] = key.kind.sent(value)
     order = ", ".join([*([f"({nulls}) DESC"] if nulls else []), *map(_column, keys)])
     return Question(f"{_wrapped(sql, conditions)} ORDER BY {order}", values)
