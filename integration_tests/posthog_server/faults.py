@@ -133,8 +133,19 @@ def throttled(seconds: int = 2202, *, header: bool = True, in_body: bool = True)
 
 
 def too_many_queries() -> dict[str, Any]:
-    """429 without Retry-After: other queries of the project are under way, or the quota of bytes read is used up."""
-    return _error(429, "throttled", "Too many queries are running right now.")
+    """429 without Retry-After: other queries of the project are under way."""
+    return _error(429, "throttled", "Too many queries are running right now — please try again in a moment.")
+
+
+def queries_budget_exceeded(seconds: int = 1800) -> dict[str, Any]:
+    """The project's hourly budget of bytes read by queries is used up."""
+    detail = "This project has used its hourly budget of data read by API queries."
+    return _error(429, "api_queries_budget_exceeded", detail, Retry_After=str(seconds))
+
+
+def queries_quota_exceeded() -> dict[str, Any]:
+    """The month's quota of bytes read by queries, which free plans had before the hourly budget, is used up."""
+    return _error(402, "api_queries_quota_exceeded", "API query quota exceeded. It resets at the end of the month.")
 
 
 def as_refusal(trouble: Mapping[str, Any]) -> Refusal:
@@ -162,6 +173,11 @@ def key_not_for_project(project_id: int) -> dict[str, Any]:
     return _error(403, "permission_denied", detail)
 
 
+def no_personal_keys() -> dict[str, Any]:
+    """This endpoint lets no personal key in, whatever its scopes."""
+    return _error(403, "permission_denied", "This action does not support Personal API Key access")
+
+
 def key_limited_to_projects() -> dict[str, Any]:
     detail = "API keys with scoped projects are only supported on project-based endpoints."
     return _error(403, "permission_denied", detail)
@@ -179,6 +195,10 @@ def busy() -> dict[str, Any]:
     return _error(503, "clickhouse_at_capacity", "Queries are a little too busy right now. Try again in a few minutes.")
 
 
+def database_unavailable() -> dict[str, Any]:
+    return _error(503, "database_unavailable", "The database is temporarily unavailable.", Retry_After="1")
+
+
 def too_slow() -> dict[str, Any]:
     return _error(504, "clickhouse_timeout", "Query has hit the max execution time before completing.")
 
@@ -191,6 +211,16 @@ def estimated_too_slow() -> dict[str, Any]:
 
 def out_of_memory() -> dict[str, Any]:
     return _error(513, "clickhouse_memory_limit_exceeded", "Query has reached the max memory limit before completing.")
+
+
+def under_heavy_load() -> dict[str, Any]:
+    """513 too, but it passes, and less would not help."""
+    detail = "PostHog is under heavy load right now. Please try again in a few minutes."
+    return _error(513, "clickhouse_memory_limit_exceeded", detail)
+
+
+def too_many_bytes() -> dict[str, Any]:
+    return _error(400, "too_many_bytes", "The query would read too many bytes. Try a shorter time range.")
 
 
 def html(status: int = 502) -> dict[str, Any]:
