@@ -202,7 +202,7 @@ def test_a_page_that_is_cut_off_is_no_event_that_cannot_be_read(way: Way, stored
         return reply
 
     cut: list[str] = []
-    posthog.handle = torn  # type: ignore[method-assign]
+    posthog.handle = torn  # type: ignore[assignment, method-assign]
     output = read(posthog, events_time_step=91)
     assert (output.status, output.keys("events")) == (0, expected_keys(made)["events"])
     assert {row["id"] for row in output.records("events") if "_unreadable" in row} == set(odd)
