@@ -1,6 +1,7 @@
 """The connector and PostHog in one process: the connector's HTTP requests are answered without a socket."""
 
 import json
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -34,9 +35,14 @@ SOURCE = SourcePosthog()
 def answers_from(posthog: PostHog) -> Iterator[None]:
     """Let `posthog` answer every HTTP request of this process, as if it were at `URL` (and at any other host).
 
+    One that goes by this computer's clock goes by the connector's: `now_is` sets both.
+
     A reply passes through urllib3 and requests as one from a socket does, so that status, headers, the bytes of the
     body, url, request, redirects and connections that break in the middle are what the connector would get.
     """
+
+    if posthog.clock is time.time:
+        posthog.clock = lambda: clock.now().timestamp()
 
     def send(adapter: HTTPAdapter, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         return _send(posthog, adapter, request)

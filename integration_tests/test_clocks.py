@@ -7,12 +7,13 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
-from integration_tests.connector import expected_keys
-from integration_tests.in_process import answers_from, now_is, sync
+from integration_tests.connector import catalog, config, expected_keys, run
+from integration_tests.in_process import URL, answers_from, now_is, sync
 from integration_tests.posthog_server import DAY, SECOND, PostHog, account_with, event, isoformat, make_events
 from integration_tests.posthog_server import microseconds as at
-from source_posthog import clock
+from source_posthog import SourcePosthog, clock
 from source_posthog.clock import Clock
+from source_posthog.errors import PostHogError
 
 HOUR = 3600 * SECOND
 FIRST = at("2026-03-01T12:00:00.250000Z")  # PostHog's present at the first sync
@@ -41,6 +42,40 @@ def test_two_syncs_lose_no_event_however_wrong_our_clock_is(hours: int, dated_ah
         second = sync(first.state, start_date="2026-02-01T00:00:00Z")
     assert sorted({*first.keys("events"), *second.keys("events")}) == expected_keys(account)["events"]
     assert at(second.states[-1]["1"]["timestamp"]) <= SECOND_SYNC
+
+
+DAYS_APART = [-20 * DAY, -DAY - 60 * SECOND, DAY + 60 * SECOND, 20 * DAY, -FIRST, at("9999-12-31T23:59:59Z") - FIRST]
+
+
+@pytest.mark.parametrize("difference", DAYS_APART, ids=lambda one: f"{one / DAY:.4g} days")
+@pytest.mark.parametrize("stream", ["events", "cohorts"])
+def test_a_clock_that_is_wrong_by_more_than_a_day_fails_the_sync_with_both(stream: str, difference: int) -> None:
+    account = account_with({1: make_events(3, random.Random(0), start=FIRST - DAY, span=DAY)})
+    posthog = PostHog(account, clock=lambda: (FIRST + difference) / SECOND)
+    with answers_from(posthog), now_is(FIRST):
+        got = run("read", config=config(URL, start_date="2026-02-01T00:00:00Z"), catalog=catalog(stream))
+        checked = run("check", config=config(URL, start_date="2026-02-01T00:00:00Z"))
+        source = SourcePosthog()
+        (events,) = [one for one in source.streams(config(URL)) if one.name == "events"]
+        with pytest.raises(PostHogError, match="differ by more than a day"):
+            list(events.generate_partitions())
+    shown = isoformat(FIRST + difference)[:19]
+    sentence = (
+        f"PostHog's clock and that of this computer differ by more than a day: PostHog says {shown}Z, this computer "
+        f"{isoformat(FIRST)[:19]}Z. Set the one that is wrong, and run the sync again."
+    )
+    assert (got.status, list(got.of("RECORD"))) == (1, [])
+    assert [one.startswith(sentence) for one in got.errors] == [True]
+    assert checked.connection[0] == "FAILED"
+    assert checked.connection[1].startswith(sentence)
+
+
+@pytest.mark.parametrize("difference", [-DAY + 60 * SECOND, DAY - 60 * SECOND], ids=["behind", "ahead"])
+def test_a_clock_that_is_wrong_by_less_than_a_day_is_none_of_our_business(difference: int) -> None:
+    account = account_with({1: make_events(3, random.Random(0), start=FIRST - 5 * DAY, span=DAY)})
+    with answers_from(PostHog(account, clock=lambda: (FIRST + difference) / SECOND)), now_is(FIRST):
+        got = sync(start_date="2026-02-01T00:00:00Z")
+    assert (got.status, len(got.records("events"))) == (0, 3)
 
 
 # --- the clock itself
@@ -118,3 +153,15 @@ def test_an_old_answer_of_a_cache_does_not_move_the_present_back(times: Times) -
     made.answered(dated("12:00:00"))
     made.answered(dated("03:00:00"))
     assert made.present() == NOW
+
+
+def test_clocks_are_compared_as_of_now_and_not_as_of_the_answer(times: Times) -> None:
+    made = Clock()
+    made.require_agreement()
+    made.answered(answer({"Date": "Mon, 02 Mar 2026 11:00:00 GMT"}))
+    made.require_agreement()
+    times.go(30 * 3600)
+    made.require_agreement()
+    times.ours += timedelta(days=2)
+    with pytest.raises(PostHogError, match=r"PostHog says 2026-03-02T11:00:00Z, this computer 2026-03-04T18:00:00Z"):
+        made.require_agreement()

@@ -6,6 +6,13 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 import requests
+from airbyte_cdk.models import FailureType
+
+from source_posthog.errors import PostHogError
+
+# So far apart no two clocks go that somebody looks after. By a server's that is behind, the sync's windows would end in
+# the past, and it would read nothing and succeed.
+MOST_DIFFERENCE = timedelta(days=1)
 
 WHOLE_SECOND = timedelta(seconds=1)  # a `Date` header has no fraction
 
@@ -41,7 +48,7 @@ class Clock:
         if date is None:
             return
         with self._lock:
-            if self._date is None or date >= self._date + timedelta(seconds=seconds() - self._since):
+            if self._date is None or date - self._date >= timedelta(seconds=seconds() - self._since):
                 self._date, self._since = date, seconds()
                 self._tolerance = WHOLE_SECOND + response.elapsed
 
@@ -54,8 +61,23 @@ class Clock:
         with self._lock:
             if self._date is None:
                 return ours
-            theirs = self._date + timedelta(seconds=seconds() - self._since)
-            return ours if ours <= theirs + self._tolerance else theirs
+            passed = timedelta(seconds=seconds() - self._since)
+            return ours if ours - self._date <= passed + self._tolerance else self._date + passed
+
+    def require_agreement(self) -> None:
+        """Raise PostHogError (config_error) where PostHog's clock and ours differ by more than a day."""
+        ours = now()
+        with self._lock:
+            if self._date is None:
+                return
+            date, ahead = self._date, self._date - ours + timedelta(seconds=seconds() - self._since)
+        if abs(ahead) > MOST_DIFFERENCE:
+            raise PostHogError(
+                f"PostHog's clock and that of this computer differ by more than a day: PostHog says {_shown(date)}, "
+                f"this computer {_shown(ours)}. Set the one that is wrong, and run the sync again. Until then nothing "
+                "is read, since by such clocks it cannot be said which events are new.",
+                FailureType.config_error,
+            )
 
 
 def _date(response: requests.Response) -> datetime | None:
@@ -64,3 +86,7 @@ def _date(response: requests.Response) -> datetime | None:
     except (KeyError, TypeError, ValueError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
+def _shown(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

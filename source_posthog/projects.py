@@ -29,12 +29,16 @@ class ProjectsRouter(PartitionRouter):
     sync: Sync = field(default_factory=Sync)
 
     def rows(self) -> list[Row]:
-        """The projects. Raises AirbyteTracedException where PostHog refuses them, or its list cannot be relied on."""
+        """The projects.
+
+        Raises AirbyteTracedException where PostHog refuses them, or its list or its clock cannot be relied on.
+        """
         return self.sync.projects.rows(self._ask)
 
     def _ask(self) -> Iterator[Row]:
         for partition in self.projects.generate_partitions():
             yield from (record.data for record in partition.read())
+        self.sync.clock.require_agreement()  # known as of the first answers, which these are
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         return (StreamSlice(partition={"project_id": row["id"]}, cursor_slice={}) for row in self.rows())
