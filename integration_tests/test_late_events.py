@@ -24,6 +24,7 @@ from integration_tests.posthog_server import (
 )
 from source_posthog.events import event_list
 from source_posthog.events.instants import instant
+from source_posthog.events.ledger import Ledger
 from source_posthog.events.port import Query
 
 pytestmark = pytest.mark.usefixtures("way")
@@ -382,6 +383,23 @@ def test_a_filter_that_is_refused_on_a_later_page_repeats_nothing_in_that_sync(w
     assert set(new) <= set(second.keys("events"))
     assert len(second.keys("events")) == len(set(second.keys("events")))
     assert instant(arrived(second)) == instant(isoformat(NOW))
+
+
+def test_what_is_new_does_not_wait_for_late_events_that_the_server_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise no window would have a turn, so that each took one."""
+    left: list[str] = []
+    leave_late = Ledger.leave_late
+
+    def leave(ledger: Ledger, project: str) -> None:
+        left.append(project)
+        leave_late(ledger, project)
+
+    connected = connection(events_lookback_hours=6)
+    connected.posthog.without_created_at_filter = True
+    connected.sync(NOW)
+    monkeypatch.setattr(Ledger, "leave_late", leave)
+    assert connected.sync(LATER).status == 0
+    assert left == ["7"]
 
 
 @pytest.mark.parametrize("like", ["", "___3", "0af_"])

@@ -216,10 +216,11 @@ def test_what_lies_between_two_ranges_is_read_again_with_the_earlier_one_which_t
     [
         (START, START + 50 * DAY, START + 40 * DAY - HOUR, True),
         (START, START + 20 * DAY, START, True),
+        (START, START + 60 * DAY - US, START + 40 * DAY - HOUR, True),
         (START, START + 10 * DAY, START, False),
         (START + 45 * DAY, START + 50 * DAY, START + 45 * DAY, True),
     ],
-    ids=["goes on", "reaches it from below", "lies below it", "lies above it"],
+    ids=["goes on", "reaches it from below", "ends just below since", "lies below it", "lies above it"],
 )
 def test_one_range_before_since_is_remembered(start: datetime, end: datetime, first: datetime, kept: bool) -> None:
     windows, ledger = windows_of(NESTED, Plan(start, end, NOW, 30 * DAY, HOUR))
@@ -229,6 +230,19 @@ def test_one_range_before_since_is_remembered(start: datetime, end: datetime, fi
         ledger.cover("7", *bounds, iso(bounds[1] - US), 1)
     assert ledger.since("7") == start
     assert ledger.state()["7"]["timestamp"] == NESTED["timestamp"]
+
+
+def test_the_entry_for_all_projects_does_not_stand_for_a_range_before_since() -> None:
+    ledger = Ledger("timestamp")
+    ledger.begin({"timestamp": iso(START + 30 * DAY), "7": entry(START + 90 * DAY, START + 60 * DAY)})
+    assert next(lay_out(ledger, "7", replace(PLAN, end=START + 40 * DAY))).start == START
+
+
+def test_an_end_at_since_reaches_it() -> None:
+    windows, ledger = windows_of(entry(START + 90 * DAY, START + 60 * DAY), replace(PLAN, end=START + 60 * DAY))
+    for bounds in windows:
+        ledger.cover("7", *bounds, None)
+    assert ledger.state() == {"7": entry(START + 90 * DAY, START)}
 
 
 def test_an_entry_that_does_not_say_how_far_it_covers_has_no_range_before_it() -> None:
