@@ -169,7 +169,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                 return
             except _FilterRefused as refused:
                 if self._lanes.refuse_filter():
-                    logger.info(
+                    logger.warning(
                         f"Stream {self.name}: this PostHog server cannot tell which events arrived late ({refused}), "
                         "so the events_lookback_hours before the last sync are read again instead."
                     )
