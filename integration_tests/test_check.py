@@ -1,17 +1,23 @@
 """What `check` says, and what bad input gets: one sentence that names the option, and never the key."""
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, config, run, run_command
+from integration_tests.connector import Output, Way, catalog, config, project_state, run, run_command
+from integration_tests.in_process import URL, answers_from, now_is
 from integration_tests.posthog_server import (
     KEY,
+    SECOND,
     Fault,
     Key,
+    PostHog,
     PostHogServer,
     Project,
+    Seen,
     account,
     missing_scope,
     no_project_access,
@@ -155,3 +161,56 @@ def test_check_names_a_project_id_that_the_key_cannot_see(server: PostHogServer,
 def test_check_does_not_succeed_where_the_scope_for_projects_is_missing(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(stream="projects", times=None, **missing_scope("project:read")))
     assert "Add that scope" in verdict(run("check", config=config(server.url)))
+
+
+# --- the questions of a sync, which an old server may not understand
+
+
+def question(seen: Seen) -> str:
+    """What an events request asks for, without the instants in it and its number of rows."""
+    asked = seen.body["query"] if isinstance(seen.body, dict) else seen.query
+    text = json.dumps({name: value for name, value in asked.items() if name != "limit"}, sort_keys=True)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", "...", text)
+
+
+def questions(server: PostHogServer, way: Way) -> list[str]:
+    return [question(seen) for seen in server.posthog.requests if seen.stream == way.stream]
+
+
+def test_check_asks_the_question_of_a_sync_for_events_also_for_those_that_arrived_late(
+    server: PostHogServer, way: Way
+) -> None:
+    assert run("check", config=config(server.url)).connection[0] == "SUCCEEDED"
+    (checked,) = questions(server, way)
+    assert "created_at >= " in checked
+    server.posthog.reset()
+    state = project_state(p7="2026-11-01T00:00:00Z", p8="2026-11-01T00:00:00Z")
+    assert run("read", config=config(server.url), catalog=catalog("events"), state=state).status == 0
+    assert checked in questions(server, way)
+
+
+def test_check_asks_for_no_late_events_where_no_sync_does(server: PostHogServer, way: Way) -> None:
+    options = config(server.url, events_late_days=0)
+    assert run("check", config=options).connection[0] == "SUCCEEDED"
+    (checked,) = questions(server, way)
+    assert "created_at >= " not in checked
+    server.posthog.reset()
+    assert run("read", config=options, catalog=catalog("events")).status == 0
+    assert checked in questions(server, way)
+
+
+def test_check_warns_where_the_server_cannot_tell_which_events_arrived_late(server: PostHogServer, way: Way) -> None:
+    server.posthog.without_created_at_filter = True
+    output = run("check", config=config(server.url))
+    assert output.connection == ("SUCCEEDED", "")
+    (warning,) = [log["message"] for log in output.of("LOG") if log["level"] == "WARN"]
+    assert warning.startswith("Stream events: this PostHog server cannot tell which events arrived late (")
+    assert len(questions(server, way)) == 2
+
+
+def test_check_asks_for_events_also_where_our_clock_is_ahead_by_minutes(way: Way) -> None:
+    posthog = PostHog(account(Project(7)), clock=lambda: 1_790_000_000.0)
+    posthog.faults.add(Fault(stream=way.stream, times=None, **missing_scope("query:read")))
+    with answers_from(posthog), now_is((1_790_000_000 + 600) * SECOND):
+        log = "\n".join(run("check", config=config(URL)).logs)
+    assert "Stream events cannot be read" in log

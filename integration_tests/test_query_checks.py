@@ -1,5 +1,6 @@
 """Queries of the user's own: discover, check, bad input, and the limits and troubles of PostHog."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,6 +88,43 @@ def test_the_status_of_check_masks_the_key_that_a_refusal_repeats(posthog: PostH
     posthog.faults.add(Fault(stream="query", times=None, **{**too_slow(), "status": 400, "body": body}))
     status, message = run("check", config=options).connection
     assert (status, 'PostHog refuses the query ("no: ****")' in message) == ("FAILED", True)
+
+
+def asked(posthog: PostHog) -> list[str]:
+    """The SQL of the queries so far, without its number of rows."""
+    return [
+        re.sub(r"LIMIT \d+", "", seen.body["query"]["query"]) for seen in posthog.requests if seen.stream == "query"
+    ]
+
+
+@pytest.mark.parametrize("query", [VISITS, {**VISITS, "cursor_field": None}], ids=["with a cursor", "without"])
+def test_check_asks_the_first_question_of_a_sync(posthog: PostHog, query: dict[str, Any]) -> None:
+    query = {name: value for name, value in query.items() if value}
+    assert run("check", config=config(URL, queries=[query])).connection[0] == "SUCCEEDED"
+    checked = set(asked(posthog))
+    posthog.reset()
+    read(query, incremental="cursor_field" in query)
+    first = next(sql for sql in asked(posthog) if "ORDER BY" in sql)
+    assert first in checked
+
+
+def ordered(seen: Seen) -> bool:
+    return "ORDER BY" in seen.body["query"]["query"]
+
+
+def test_check_fails_where_posthog_does_not_know_the_words_around_a_query(posthog: PostHog) -> None:
+    body = {"type": "validation_error", "code": "illegal_type", "detail": "Unsupported function", "attr": None}
+    posthog.faults.add(Fault(stream="query", times=None, when=ordered, status=400, body=body))
+    status, message = run("check", config=config(URL, queries=[VISITS])).connection
+    assert (status, 'Stream visits, project 7: PostHog refuses the query ("Unsupported' in message) == ("FAILED", True)
+
+
+def test_check_warns_of_a_query_that_posthog_is_too_slow_for_after_two_tries(posthog: PostHog) -> None:
+    posthog.faults.add(Fault(stream="query", times=None, when=ordered, **too_slow()))
+    output = run("check", config=config(URL, queries=[VISITS]))
+    assert output.connection[0] == "SUCCEEDED"
+    (warning,) = [log["message"] for log in output.of("LOG") if log["level"] == "WARN"]
+    assert warning.startswith("Stream visits cannot be read: Stream visits, project 7: no usable answer in 2 tries")
 
 
 def test_a_query_that_posthog_refuses_fails_discover_and_the_other_streams_are_shown(posthog: PostHog) -> None:

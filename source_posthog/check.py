@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
-from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStream, Status
+from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStream, FailureType, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
@@ -25,14 +24,12 @@ def list_projects(streams: list[AbstractStream]) -> list[Record]:
 
 
 def check_access(
-    streams: list[AbstractStream], probes: list[AbstractStream], logger: logging.Logger
+    projects: list[Record], probes: list[AbstractStream], logger: logging.Logger
 ) -> AirbyteConnectionStatus:
-    """List the projects with `streams`, and ask each of `probes`, streams with pages of one row, for a row.
+    """Ask each of `probes`, streams with pages of one row, for a row in the first of `projects`.
 
     Fails if there is no project, or no stream can be read; streams that cannot be read are named in the log.
-    Raises AirbyteTracedException where not even projects can be read.
     """
-    projects = list_projects(streams)
     if not projects:
         return failed(
             "The API key sees no project. Give its user access to a project, and check that `base_url` is the region "
@@ -63,15 +60,36 @@ def shown(streams: Iterable[AbstractStream]) -> tuple[list[AirbyteStream], Airby
     return found, AirbyteTracedException(message=" ".join(sentences), failure_type=errors[0].failure_type)
 
 
-def _refusal(probe: AbstractStream) -> str:
-    """Why the stream cannot be read; "" if it can, in one of the first projects."""
-    refusal = ""
-    for partition in islice(probe.generate_partitions(), PROJECTS_TO_ASK):
+def refusal_of_query(probes: list[AbstractStream], logger: logging.Logger) -> AirbyteTracedException | None:
+    """Why one of `probes`, streams of the user's own queries, can be read by no sync as it is; None where all can.
+
+    That PostHog is too slow for one, or busy, may pass: it is named in the log.
+    """
+    for probe in probes:
+        error = _refusal(probe)
+        if error and error.failure_type != FailureType.transient_error:
+            return error
+        if error:
+            logger.warning(f"Stream {probe.name} cannot be read: {error}")
+    return None
+
+
+def _refusal(probe: AbstractStream) -> AirbyteTracedException | None:
+    """Why the stream cannot be read; None if it can, in one of the first projects."""
+    refusal: AirbyteTracedException | None = None
+    asked: set[Any] = set()
+    for partition in probe.generate_partitions():
+        project = (partition.to_slice() or {}).get("project_id")
+        if project in asked:  # what it refused once it is not asked for again, which is no answer
+            continue
+        if len(asked) == PROJECTS_TO_ASK:
+            break
+        asked.add(project)
         try:
             next(iter(partition.read()), None)
-            return ""
+            return None
         except AirbyteTracedException as error:
-            refusal = refusal or str(error)
+            refusal = refusal or error
     return refusal
 
 

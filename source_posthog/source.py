@@ -15,6 +15,7 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
     AirbyteStateMessage,
+    AirbyteStream,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     Level,
@@ -33,16 +34,16 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock, literals
-from source_posthog.catalog import endings, require_known
+from source_posthog.catalog import configured_catalog, endings, require_known
 from source_posthog.cautions import warn_of_config, warn_of_state
-from source_posthog.check import check_access, failed, list_projects, shown
+from source_posthog.check import check_access, failed, list_projects, refusal_of_query, shown
 from source_posthog.declared import MANIFEST, with_defaults
 from source_posthog.events.instants import iso
 from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
 from source_posthog.masking import catalog_without_secrets, forms, mask, without_secrets
 from source_posthog.refused import Refused, accepted
-from source_posthog.states import taken
+from source_posthog.states import State, taken
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
@@ -107,16 +108,13 @@ class SourcePosthog(YamlDeclarativeSource):
         try:
             source, logger = self._for_sync(self.configure(config, "")), logger or self.logger
             warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
-            # One row of each stream is enough to see whether the key may read it.
-            a_minute_ago = iso(clock.now() - timedelta(minutes=1))
-            last_minute = {"start_date": a_minute_ago, "end_date": ""}
             source._sync.is_check = True
-            probe = source._for_sync({**source._config, **last_minute}, sync=replace(source._sync, page_size=1))
-            probes = probe._built(set(self.resolved_manifest["check"]["stream_names"]))
-            status = check_access(source._built({"projects"}), probes, logger)
+            projects = list_projects(source._built({"projects"}))
+            status = check_access(projects, source._probes(), logger)
             if status.status == Status.FAILED:
                 return status
-            _, refusal = shown(source._built(source._query_names()))
+            found, refusal = shown(source._built(source._query_names()))
+            refusal = refusal or refusal_of_query(source._query_probes(found), logger)
             return failed(str(refusal)) if refusal else status
         except AirbyteTracedException as error:
             return failed(str(error))
@@ -177,13 +175,32 @@ class SourcePosthog(YamlDeclarativeSource):
             config = with_defaults(config, self.resolved_manifest["spec"]["connection_specification"])
         return super()._migrate_and_transform_config(config_path, config)
 
+    # --- check
+
+    def _probes(self) -> list[AbstractStream]:
+        """The streams of which one row is enough to see whether the key may read them.
+
+        They ask the very questions of a sync, to a server that may not know all of their words: events for those of the
+        last minute, and as if there had been a sync before, which also asks for what has arrived since.
+        """
+        present = self._sync.clock.present()
+        last_minute = {"start_date": iso(present - timedelta(minutes=1)), "end_date": ""}
+        state = {"events": {"timestamp": iso(present - timedelta(seconds=30))}}
+        probe = self._for_sync({**self._config, **last_minute}, state=state, sync=replace(self._sync, page_size=1))
+        return probe._built(set(self.resolved_manifest["check"]["stream_names"]))
+
+    def _query_probes(self, found: list[AirbyteStream]) -> list[AbstractStream]:
+        """The queries of the user's own that were `found`, as an incremental sync reads them where it can."""
+        catalog = configured_catalog(AirbyteCatalog(streams=found))
+        return self._for_sync(self._config, catalog, sync=self._sync)._built(self._query_names()) if found else []
+
     # --- one sync
 
     def _for_sync(
         self,
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog | None = None,
-        state: list[AirbyteStateMessage] | None = None,
+        state: State = None,
         sync: Sync | None = None,
     ) -> "SourcePosthog":
         """This source for one sync: it has the manifest, which is costly to resolve, in common with this one, and
@@ -284,9 +301,7 @@ def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: Sy
                 logger.log(level, line)
 
 
-def _state_manager(
-    state: list[AirbyteStateMessage] | None, catalog: ConfiguredAirbyteCatalog | None
-) -> ConnectorStateManager:
+def _state_manager(state: State, catalog: ConfiguredAirbyteCatalog | None) -> ConnectorStateManager:
     """The state to go on from: none for a stream that the catalog wants to be read in full."""
     manager = ConnectorStateManager(taken(state)[0])
     for stream in catalog.streams if catalog else []:

@@ -22,7 +22,7 @@ from source_posthog.sync import Sync
 from source_posthog.troubles import Trouble, trouble_of
 
 LONGEST_WAIT = 300  # seconds, between two tries where the server does not say how long to wait
-TRIES_OF_CHECK = 2  # of a server that does not answer at all: somebody waits for the result
+TRIES_OF_CHECK = 2  # of a server that does not answer at all, or not in time: somebody waits for the result
 
 T = TypeVar("T")
 
@@ -71,7 +71,8 @@ class PostHogBackoff(BackoffStrategy):
                 f"{_duration(limit)} at most. Run the sync again after that time.",
                 FailureType.transient_error,
             )
-        tries = TRIES_OF_CHECK if self.sync.is_check and trouble.unreachable else self.max_attempts
+        is_slow = trouble.unreachable or trouble.too_slow
+        tries = TRIES_OF_CHECK if self.sync.is_check and is_slow else self.max_attempts
         if attempt_count >= tries if not trouble.throttled else waited > limit:
             advice = (self.too_slow_advice if trouble.too_slow else "") or trouble.advice
             raise PostHogError(
