@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from integration_tests.api_rules import API_RULES
 from integration_tests.late_rules import LATE_RULES
 from integration_tests.progress_rules import PROGRESS_RULES
 from integration_tests.query_rules import QUERY_RULES
@@ -76,15 +77,8 @@ OTHER_RULES = (
         "pass",
         READ,
     ),
-    Rule(
-        "lists follow `next` and not the size of the page",
-        "source_posthog/lists.py",
-        "start = next_offset(response, start, self.sync)",
-        "start = next_offset(response, start, self.sync) if len(self.sync.answers.rows(response)) >= 100 else None",
-        READ,
-    ),
 )
-RULES = (*CORE_RULES, *LATE_RULES, *PROGRESS_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *OTHER_RULES)
+RULES = (*CORE_RULES, *LATE_RULES, *PROGRESS_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *API_RULES, *OTHER_RULES)
 
 # Enough to notice a broken rule; a break that makes the reading endless is noticed by the clock.
 FEWER = {"WINDOWS": "1000", "SYNCS": "1000", "TABLES": "100"}

@@ -16,6 +16,7 @@ from integration_tests.posthog_server import (
     Account,
     Fault,
     PostHog,
+    Reply,
     account_with,
     event,
     make_events,
@@ -187,22 +188,24 @@ def test_both_ways_emit_the_same_whatever_stands_for_properties(way: Way, stored
 
 
 @pytest.mark.parametrize("stored", [UNREAD["cut off"], DEEP], ids=["cut off", "deep"])
-def test_a_page_that_is_cut_off_is_no_event_that_cannot_be_read(way: Way, stored: str, waits: list[float]) -> None:
+def test_a_page_that_is_cut_off_is_no_event_that_cannot_be_read(
+    way: Way, stored: str, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its rows before the cut could be read, and the one in it would look like an event without an end."""
     made = some()
     odd = [one.id for one in list(made.projects[7].events)[::10]]
     posthog = Spoiled(made, dict.fromkeys(odd, stored)).posthog()
     whole = posthog.handle
 
-    def torn(method: str, path: str, *arguments: Any) -> Any:
-        reply = whole(method, path, *arguments)
+    def torn(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        reply = whole(method, path, query, headers, body)
         if "/7/" in path and len(cut) < 3:
             cut.append(path)
             reply.body = reply.body[: len(reply.body) * len(cut) // 4]
         return reply
 
     cut: list[str] = []
-    posthog.handle = torn  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(posthog, "handle", torn)
     output = read(posthog, events_time_step=91)
     assert (output.status, output.keys("events")) == (0, expected_keys(made)["events"])
     assert {row["id"] for row in output.records("events") if "_unreadable" in row} == set(odd)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, MovingWindowCallRatePolicy
-from pyrate_limiter import TimeClock
 
 from integration_tests.connector import Output, catalog, config, expected_keys, run
 from integration_tests.in_process import answers_from
@@ -189,7 +188,8 @@ def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_
     now = 1_800_000_000.0
     # A little more: at the very end of a wait a bucket still counts its oldest request.
     monkeypatch.setattr("source_posthog.budget.sleep", lambda seconds: slept.append(seconds + 0.01))
-    monkeypatch.setattr(TimeClock, "now", lambda _: int(1000 * (now + sum(slept))))
+    clock = "airbyte_cdk.sources.streams.call_rate.TimeClock.now"
+    monkeypatch.setattr(clock, lambda _: int(1000 * (now + sum(slept))))
     rng = random.Random(1)
     made = account_with({7: []}, persons=make_persons(200, rng), insights=make_rows("insights", 110, rng))
     posthog = PostHog(made, cloud_throttles=True, clock=lambda: now + sum(slept))

@@ -49,7 +49,7 @@ class Trouble:
         unreachable: nothing answered at all.
         requested: seconds to wait, as the answer says; None where it does not say.
         crowded: too many queries are running, which passes soon.
-        advice: what to do where it does not pass.
+        own_advice: what to do where it does not pass, if that is not what one does otherwise.
     """
 
     words: str
@@ -58,7 +58,12 @@ class Trouble:
     unreachable: bool = False
     requested: float | None = None
     crowded: bool = False
-    advice: str = THEN_TRY_AGAIN
+    own_advice: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What to do where it does not pass."""
+        return self.own_advice or THEN_TRY_AGAIN
 
 
 def meant_status(response: requests.Response, answers: Answers) -> int:
@@ -89,18 +94,18 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
             throttled=throttled,
             requested=_requested_wait(response, detail),
             crowded=crowded,
-            advice=CROWDED if crowded else _advice(response, answers),
+            own_advice=CROWDED if crowded else _own_advice(response, answers),
         )
     words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
     unreachable = isinstance(response_or_exception, requests.ConnectionError)
     return Trouble(words or type(response_or_exception).__name__, unreachable=unreachable)
 
 
-def _advice(response: requests.Response, answers: Answers) -> str:
+def _own_advice(response: requests.Response, answers: Answers) -> str:
     if answers.code(response) == BUDGET_EXCEEDED:
         return OVER_BUDGET
     is_loaded = meant_status(response, answers) == 503 != response.status_code
-    return UNDER_LOAD if is_loaded else THEN_TRY_AGAIN
+    return UNDER_LOAD if is_loaded else ""
 
 
 def _requested_wait(response: requests.Response, detail: str) -> float | None:

@@ -68,7 +68,7 @@ class PostHogBackoff(BackoffStrategy):
         if trouble.requested is not None and waited + trouble.requested > limit:
             raise PostHogError(
                 f"PostHog asks for a wait of {_duration(trouble.requested)} ({trouble.words}), and a sync waits for "
-                f"{_duration(limit)} at most. Run the sync again after that time.",
+                f"{_duration(limit)} at most. Run the sync again after that time. {trouble.own_advice}".rstrip(),
                 FailureType.transient_error,
             )
         is_slow = trouble.unreachable or trouble.too_slow
