@@ -20,6 +20,11 @@ class ProjectList:
         self._lock = threading.Lock()
         self._rows: list[Row] | None = None
 
+    def row(self, project: Any) -> Row:
+        """The row of `project`, as it was read; empty where it was not."""
+        with self._lock:
+            return next((row for row in self._rows or [] if row["id"] == project), {})
+
     def rows(self, ask: Callable[[], Iterable[Row]]) -> list[Row]:
         """The projects; `ask` reads them from PostHog, where nobody has done so yet.
 

@@ -145,7 +145,8 @@ class Project:
         dropped_persons: indexes in `persons` of the rows that the list drops after it applied `limit`.
         broken_insights: by the id of an insight, the status (400 or 500) of every page that it is on.
         no_access: the project exists, but the key's user is not let in.
-        settings: fields of the project's own row that differ from the usual.
+        settings: fields of the project's own row that differ from the usual. `alone`: those that only
+            `/api/projects/:id/` gives, e.g. {"event_retention_months": 12, "events_retention_enforced": True}.
         groups, cohort_people: rows of the tables of these names, which only queries read.
     """
 
@@ -164,6 +165,7 @@ class Project:
     broken_insights: dict[int, int] = field(default_factory=dict)
     no_access: bool = False
     settings: Row = field(default_factory=dict)
+    alone: Row = field(default_factory=dict)
     _people: People | None = field(default=None, repr=False)
     _people_of: int = field(default=-1, repr=False)
 
@@ -226,6 +228,7 @@ class Project:
                 {"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}
             ],
             "week_start_day": None,
+            **self.alone,
         }
 
 
