@@ -39,6 +39,12 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return lengths
 
 
+@pytest.fixture(autouse=True)
+def _any_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On no day do the start dates of the tests lie so far back that projects are asked for their retention."""
+    monkeypatch.setattr("source_posthog.retention.NEVER_LESS", 1200)
+
+
 @pytest.fixture(params=[LIST, QUERY], ids=["list", "query"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
     """Both ways to ask for events; the configurations of the test take it."""

@@ -29,6 +29,7 @@ from source_posthog.events.windows import SETTLING, Window, first_event, is_long
 from source_posthog.insights import InsightsRetriever
 from source_posthog.lanes import Abandoned, Lane, Lanes
 from source_posthog.requester import PostHogRequester
+from source_posthog.retention import Retention
 from source_posthog.slicer import EventsCartesianProductStreamSlicer, project_of, window_of
 from source_posthog.sync import Sync
 from source_posthog.unemitted import Unemitted
@@ -75,6 +76,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
         first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
         count_requester: asks for the number of events, once; None if they are not to be counted.
+        project_requester: asks for a project by itself, once; None if nobody is to be warned of its retention.
     """
 
     requester: PostHogRequester
@@ -84,6 +86,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
     count_requester: PostHogRequester | None = None
+    project_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -95,6 +98,8 @@ class EventsSimpleRetriever(SimpleRetriever):
             page_size = self.sync.page_size or USUAL_ROWS_OF_LIST
             self._transport = EventList(self.sync, page_size)
         self._lanes = Lanes(self._transport.places)
+        asking = self.project_requester
+        self._retention = Retention(asking, self.config["start_date"]) if asking else None
         is_cloud = ".posthog.com" in self.config.get("base_url", "")
         self._requests_an_hour = self._transport.requests_an_hour if is_cloud else None
 
@@ -140,6 +145,8 @@ class EventsSimpleRetriever(SimpleRetriever):
                         yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)
                     self._report(stream_slice, window, batch, rows)
                     lane.moved()
+                    if self._retention:  # only now, so that no record waits for it
+                        self._retention.look(project_id)
                     share += (batch.end - batch.start) / (window.end - window.start)
                     self.sync.log.page(stream_slice, rows, self._requests_an_hour, share)
                 if window.arrived_from:
@@ -250,7 +257,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             lane.instants_checked = True
 
     def _zone(self, stream_slice: StreamSlice) -> str:
-        return self.sync.projects.zone(stream_slice["project_id"])
+        return str(self.sync.projects.row(stream_slice["project_id"]).get("timezone") or "")
 
     def _answers_without_filter(
         self, error: AirbyteTracedException, requester: PostHogRequester, stream_slice: StreamSlice, query: Query

@@ -20,10 +20,10 @@ class ProjectList:
         self._lock = threading.Lock()
         self._rows: list[Row] | None = None
 
-    def zone(self, project: Any) -> str:
-        """The time zone of `project`; "" where it is not known."""
+    def row(self, project: Any) -> Row:
+        """The row of `project`, as it was read; empty where it was not."""
         with self._lock:
-            return next((str(row.get("timezone") or "") for row in self._rows or [] if row["id"] == project), "")
+            return next((row for row in self._rows or [] if row["id"] == project), {})
 
     def rows(self, ask: Callable[[], Iterable[Row]]) -> list[Row]:
         """The projects; `ask` reads them from PostHog, where nobody has done so yet.

@@ -26,11 +26,12 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
 from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.declarative.models.declarative_component_schema import ConcurrencyLevel
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import ConcurrencyLevel, CustomRequester
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog import clock, literals
@@ -43,11 +44,14 @@ from source_posthog.factory import ComponentFactory
 from source_posthog.files import read_catalog, read_config, read_state
 from source_posthog.masking import catalog_without_secrets, forms, mask, without_secrets
 from source_posthog.refused import Refused, accepted
+from source_posthog.retention import Retention
 from source_posthog.states import State, taken
 from source_posthog.sync import Sync
 from source_posthog.sync_log import SyncLog
 from source_posthog.validation import fault, normalized
 from source_posthog.workers import Output, Workers
+
+PROJECTS_TO_LOOK_AT = 10  # by `check`, one after the other
 
 if literals.AFFECTED:
     literals.one_at_a_time()
@@ -110,6 +114,7 @@ class SourcePosthog(YamlDeclarativeSource):
             warn_of_config(source._config, source.spec(logger).connectionSpecification, clock.now(), logger)
             source._sync.is_check = True
             projects = list_projects(source._built({"projects"}))
+            source._look_at_retention(projects)
             status = check_access(projects, source._probes(), logger)
             if status.status == Status.FAILED:
                 return status
@@ -188,6 +193,16 @@ class SourcePosthog(YamlDeclarativeSource):
         state = {"events": {"timestamp": iso(present - timedelta(seconds=30))}}
         probe = self._for_sync({**self._config, **last_minute}, state=state, sync=replace(self._sync, page_size=1))
         return probe._built(set(self.resolved_manifest["check"]["stream_names"]))
+
+    def _look_at_retention(self, projects: list[Record]) -> None:
+        """Warn of what the first of `projects` no longer have. All of them, of which there can be thousands, are looked
+        at by a sync."""
+        (events,) = [stream for stream in self._declared() if stream["name"] == "events"]
+        asking = events["retriever"]["project_requester"]
+        requester = self._constructor.create_component(CustomRequester, asking, self._config)
+        retention = Retention(requester, self._config["start_date"])
+        for project in projects[:PROJECTS_TO_LOOK_AT]:
+            retention.look(project["id"])
 
     def _query_probes(self, found: list[AirbyteStream]) -> list[AbstractStream]:
         """The queries of the user's own that were `found`, as an incremental sync reads them where it can."""
