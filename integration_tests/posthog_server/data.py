@@ -197,9 +197,10 @@ class Project:
 
     def kept_after(self, now: int) -> int:
         """Events of this instant and earlier ones are gone (microseconds), where a retention is enforced."""
-        if not self.alone.get("events_retention_enforced"):
+        months = self.alone.get("event_retention_months")
+        if not self.alone.get("events_retention_enforced") or not isinstance(months, int):
             return -FAR
-        return now - int(self.alone["event_retention_months"] * 365.25 / 12 * DAY)
+        return now - int(months * 365.25 / 12 * DAY)
 
     def row(self) -> Row:
         """The project's row in the list of projects."""
