@@ -51,6 +51,7 @@ class World:
         emitted: per project, the ids of all events that were emitted by any sync.
         now: the true time, which is the server's.
         emitted_in: the sync that emitted an event last, where what it covered then moves `arrived`; None elsewhere.
+        forgot: projects whose `arrived` counted as unknown in a sync, see `Known`.
         presents: when each sync began, by our clock.
         lookback: the margin by arrival; also the most that an event stays invisible after it arrived.
         refuses: now and then it does not know the filter by arrival.
@@ -61,6 +62,7 @@ class World:
     events: dict[str, list[Happening]] = field(default_factory=dict)
     emitted: dict[str, set[str]] = field(default_factory=dict)
     emitted_in: dict[str, int | None] = field(default_factory=dict)
+    forgot: set[str] = field(default_factory=set)
     presents: list[datetime] = field(default_factory=list)
     now: datetime = START
     lookback: timedelta = HOUR
@@ -153,11 +155,13 @@ class Known:
         reached: its timestamp; None where there is none.
         since: where what it covers begins.
         seen_from: what arrived earlier is emitted.
+        forgot: its `arrived` lay in the future in this sync or an earlier one, and counted as unknown.
     """
 
     reached: datetime | None
     since: datetime
     seen_from: datetime
+    forgot: bool = False
 
     @classmethod
     def of(cls, entry: dict[str, Any], text: str | None, start_date: datetime, margin: timedelta) -> "Known":

@@ -104,7 +104,11 @@ class Sync:
     def _known(self, state: dict[str, Any], project: str) -> Known:
         """What `state` says of what this sync reads."""
         entry, text, _ = in_use(state, project, self.end)
-        return Known.of(entry, text, self.start_date, self.world.lookback)
+        if "arrived" in entry and instant(entry["arrived"]) > self.present:
+            self.world.forgot.add(project)
+            entry = {name: value for name, value in entry.items() if name != "arrived"}
+        known = Known.of(entry, text, self.start_date, self.world.lookback)
+        return replace(known, forgot=project in self.world.forgot)
 
     def _beyond(self, project: str) -> set[str]:
         return self.beyond.setdefault((project, in_use(self.first, project, self.end)[2]), set())
@@ -256,7 +260,7 @@ class Sync:
         looked_back = min(known.reached, self.end) - self.world.lookback
         if (not self.horizon or self.world.refuses) and one.at >= looked_back:
             return True
-        emitted_in = self.world.emitted_in.get(one.id)
+        emitted_in = None if known.forgot else self.world.emitted_in.get(one.id)
         if emitted_in is not None and one.arrived < min(self.world.presents[emitted_in:]) - self.world.lookback:
             return False
         return bool(self.horizon) and one.arrived >= known.seen_from

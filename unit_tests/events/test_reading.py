@@ -1,5 +1,6 @@
 """What the reader does at the edges: pages, ties, answers that cannot be believed, and slow servers."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 from integration_tests.posthog_server import Event, EventTable
+from source_posthog.events.instants import MILLISECOND
 from source_posthog.events.port import Batch, OtherInstants, Page, Query, TooSlow, UntrueAnswer
 from source_posthog.events.reach import Reach
-from source_posthog.events.reading import read
+from source_posthog.events.reading import read, require_true_instant
 from unit_tests.events.support import (
     DAY,
     HOUR,
@@ -227,6 +229,39 @@ def test_an_event_that_is_deleted_between_two_pages_is_no_fault(at: datetime) ->
     assert len(emitted) == len(set(emitted))
 
 
+def answers(*pages: Page) -> tuple[list[Query], Callable[[Query], Page]]:
+    """What is asked, and an `ask` that gives `pages` one after the other."""
+    asked: list[Query] = []
+
+    def ask(query: Query) -> Page:
+        asked.append(query)
+        return pages[len(asked) - 1]
+
+    return asked, ask
+
+
+def test_an_event_is_found_at_the_instant_that_it_shows() -> None:
+    shown = row(ON + 137 * US, "a1")
+    asked, ask = answers(Page([row(ON + 150 * US, "b2"), shown], True))
+    require_true_instant(ask, 7, shown, MILLISECOND)
+    assert [(one.start, one.end, one.like) for one in asked] == [(ON, ON + MILLISECOND, "")]
+
+
+def test_among_more_events_of_that_instant_than_a_page_holds_it_need_not_be_seen() -> None:
+    asked, ask = answers(Page([row(ON, "b2")], False))
+    require_true_instant(ask, 7, row(ON, "a1"), US)
+    assert len(asked) == 1
+
+
+def test_an_event_that_is_not_found_there_was_deleted_or_is_at_another_instant() -> None:
+    asked, ask = answers(Page([], True), Page([], True))
+    require_true_instant(ask, 7, row(ON, "a1"), US)
+    assert (asked[1].start, asked[1].end, asked[1].like) == (ON - DAY, ON + DAY, "a1")
+    _, ask = answers(Page([row(ON, "b2")], True), Page([row(ON, "a1")], True))
+    with pytest.raises(OtherInstants):
+        require_true_instant(ask, 7, row(ON, "a1"), US)
+
+
 def test_where_the_server_is_too_slow_to_say_whether_an_event_was_deleted_the_window_fails() -> None:
     def ask(query: Query) -> Page:
         if query.like:
@@ -271,3 +306,13 @@ def test_ties_out_of_their_microsecond_are_refused() -> None:
     tied = Page([row(ON, "00"), row(ON, "11")], False)
     with pytest.raises(UntrueAnswer, match="outside the requested range"):
         list(read(Query(7, START, END), scripted(tied, Page([row(ON - US)], False)), Reach()))
+
+
+@pytest.mark.parametrize(("length", "expected"), [(SECOND, True), (SECOND + US, False)], ids=str)
+def test_a_second_is_the_shortest_range_that_is_asked_for(length: timedelta, expected: bool) -> None:
+    assert Query(7, START, START + length).is_shortest is expected
+
+
+def test_an_id_that_is_left_out_does_not_fit() -> None:
+    query = Query(7, START, END, like="_1", unlike=("a1",))
+    assert [query.fits(id) for id in ("a1", "b1", "b2", "b11")] == [False, True, False, False]
