@@ -9,6 +9,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.streams.http.request_window_split_exception import RequestWindowSplitRequiredException
 from airbyte_cdk.sources.types import StreamSlice
 
+from source_posthog.errors import one_line
 from source_posthog.events.page_size import FIRST_LIMIT, LEAST_LIMIT, USUAL_LIMIT, PageSize
 from source_posthog.lanes import Abandoned
 from source_posthog.queries.reading import Answer, Refused, Unreadable
@@ -90,7 +91,7 @@ def _answer(body: Mapping[str, Any]) -> Answer:
     """The answer in `body`, decoded; as far as it says itself, it is complete. Raises Unreadable."""
     columns, types, rows = body.get("columns"), body.get("types"), body.get("results")
     if body.get("error"):
-        raise Unreadable(f"PostHog answers with an error ({body['error']})")
+        raise Unreadable(f"PostHog answers with an error ({one_line(str(body['error']))})")
     if not isinstance(columns, list) or not isinstance(types, list) or not isinstance(rows, list):
         raise Unreadable("the answer has no `columns`, no `types` or no `results`")
     # By their places: ClickHouse has names of its own for some columns.
