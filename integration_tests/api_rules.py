@@ -9,7 +9,7 @@ ANSWERS, HANDLING, LISTS, TRANSPORTS, TROUBLES, WAITING, BUDGET, COMPONENTS = (
 PROPERTIES = CORE + "properties.py"
 
 PROPERTIES_TESTS = ("unit_tests/events/test_properties.py",)
-LISTS_TESTS = "integration_tests/test_lists.py", "integration_tests/test_attack.py"
+LISTS_TESTS = "unit_tests/test_lists.py", "integration_tests/test_lists.py", "integration_tests/test_attack.py"
 REFUSALS_TESTS = ("integration_tests/test_refusals.py",)
 UNREADABLE_TESTS = ("integration_tests/test_unreadable.py",)
 WAITING_TESTS = ("integration_tests/test_waiting.py",)
@@ -58,7 +58,13 @@ PAGES = [
         "start = next_offset(response, start, self.sync) if len(self.sync.answers.rows(response)) >= 100 else None",
         LISTS_TESTS,
     ),
-    Rule("a `next` leads on", LISTS, "if offset(following) <= before:", "if False:", LISTS_TESTS),
+    Rule(
+        "a `next` leads on",
+        LISTS,
+        "if offset(following) <= before:\n        raise",
+        "if offset(following) <= before:\n        return None\n        raise",
+        LISTS_TESTS,
+    ),
     Rule("a page that is too much shrinks", LISTS, "max(self.rows // SHRINK, 1)", "max(self.rows - 1, 1)", LISTS_TESTS),
     Rule("it grows again", LISTS, "min(self.rows * SHRINK, self.most), 0, True", "self.rows, 0, True", LISTS_TESTS),
     Rule("not above the most", LISTS, "min(self.rows * SHRINK, self.most)", "self.rows * SHRINK", LISTS_TESTS),

@@ -17,7 +17,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.answers import Unemittable
-from source_posthog.errors import Outage, PostHogError, Where, located, one_line
+from source_posthog.errors import Outage, PostHogError, Where, located
 from source_posthog.event_transports import EventList, EventQuery, Transport
 from source_posthog.events.instants import MICROSECOND, instant, iso
 from source_posthog.events.late import Emitted
@@ -337,7 +337,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             )
             cause = PostHogError(reason, FailureType.system_error)
         elif isinstance(cause, UntrueAnswer):
-            reason = f"PostHog's answer cannot be used: {one_line(str(cause))}. None of that page was read."
+            reason = f"PostHog's answer cannot be used: {cause}. None of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
         return located(cause, self._where(stream_slice), "The next sync resumes from this window.")
 

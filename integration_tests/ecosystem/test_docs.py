@@ -128,8 +128,9 @@ def sentences_of_the_manifest() -> list[str]:
     manifest = yaml.safe_load((ROOT / "source_posthog" / "manifest.yaml").read_text())
     filters = manifest["definitions"]["requester"]["error_handler"]["response_filters"]
     given = [one["error_message"] for one in filters if "error_message" in one]
-    handler = manifest["definitions"]["query_stream"]["retriever"]["requester"]["error_handler"]
-    given += [one["too_slow_advice"] for one in handler["backoff_strategies"]]
+    definitions = manifest["definitions"]
+    for requester in (definitions["query_stream"]["retriever"]["requester"], definitions["list_requester"]):
+        given += [one["too_slow_advice"] for one in requester["error_handler"]["backoff_strategies"]]
     return [sentence(re.sub(r"{{.*?}}", "...", text)) for text in given]
 
 
