@@ -157,12 +157,12 @@ class _Reader:
             share = shares.pop()
             page = self.ask(share)
             _instants(share, page)
+            fresh = _fresh(page.rows, emitted)
             found = {identity(row) for row in page.rows}
             again |= found
             if not page.complete and (smaller := _shares(share, found)):
                 shares += smaller
                 continue
-            fresh = _fresh(page.rows, emitted)
             emitted |= found
             rows += len(fresh)
             yield Batch(fresh, query.start, query.start)
