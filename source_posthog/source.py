@@ -3,8 +3,9 @@
 import copy
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
@@ -168,8 +169,8 @@ class SourcePosthog(YamlDeclarativeSource):
         warn_of_state(state, known, source._sync.clock.present(), logger)
         chosen = source._in_order([one for one in streams if one.name in selected])
         # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
-        messages = chain(endings(selected, known), source._messages(chosen))
-        yield from _watched(messages, logger, source._sync.log)
+        with closing(source._messages(chosen)) as messages:  # whoever holds on to an error holds on to no thread
+            yield from _watched(chain(endings(selected, known), messages), logger, source._sync.log)
         require_known(selected, known)
 
     def _migrate_and_transform_config(
@@ -261,7 +262,7 @@ class SourcePosthog(YamlDeclarativeSource):
         followers = {stream["name"] for group in groups for stream in group["streams"][1:]}
         return sorted(streams, key=lambda stream: stream.name in followers)
 
-    def _messages(self, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
+    def _messages(self, streams: list[AbstractStream]) -> Generator[AirbyteMessage, None, None]:
         """What the CDK's engine makes of `streams`, read by threads that end with it."""
         level = self._constructor.create_component(
             ConcurrencyLevel, self.resolved_manifest["concurrency_level"], self._config
