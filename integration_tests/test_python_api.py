@@ -103,9 +103,7 @@ def test_check_connection_answers_a_bad_configuration_too() -> None:
 
 @pytest.mark.parametrize("command", ["check", "read"])
 @pytest.mark.parametrize("stream", ["projects", "cohorts", "insights", "events"])
-def test_a_refused_request_is_told_in_its_sentence_alone(
-    server: PostHogServer, command: str, stream: str
-) -> None:
+def test_a_refused_request_is_told_in_its_sentence_alone(server: PostHogServer, command: str, stream: str) -> None:
     fault = missing_scope("some:read")
     fault["headers"] = {"X-Server": "seen by nobody"}
     server.posthog.faults.add(Fault(stream=stream, times=None, **fault))
