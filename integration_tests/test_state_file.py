@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,15 @@ from integration_tests.visits import read as read_queries
 from source_posthog import SourcePosthog
 
 ROOT = Path(__file__).parents[1]
+
+
+def ago(days: int) -> str:
+    """A date that lies so many days back, whenever the tests run: a window that ended a day ago moves the state."""
+    return (datetime.now(timezone.utc) - timedelta(days=days)).strftime("%Y-%m-%dT00:00:00Z")
+
+
+# One window up to the present.
+ONE_WINDOW = {"start_date": ago(80), "events_time_step": 91, "events_lookback_hours": 0}
 
 
 @pytest.fixture
@@ -71,11 +81,11 @@ def rows_of(got: Output, project: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", STATE_FORMS)
 def test_the_state_may_be_what_a_sync_printed(form: str, server: PostHogServer) -> None:
-    files = {"config": config(server.url, events_lookback_hours=0), "catalog": catalog("cohorts", "events", "insights")}
-    server.posthog.account.projects[8].add_events([event("2026-10-01T00:00:00Z"), event("2026-10-02T00:00:00Z")])
+    files = {"config": config(server.url, **ONE_WINDOW), "catalog": catalog("cohorts", "events", "insights")}
+    server.posthog.account = account_with({7: [event(ago(27))], 8: [event(ago(day)) for day in (57, 56, 26)]})
     first = run("read", **files)
     assert (first.status, len(first.records("events"))) == (0, 4)
-    server.posthog.account.projects[8].add_events([new := event("2026-11-05T00:00:00Z")])
+    server.posthog.account.projects[8].add_events([new := event(ago(20))])
     second = run("read", **files, state=STATE_FORMS[form](first))
     newest = [max(rows_of(first, project), key=lambda row: row["timestamp"])["id"] for project in (7, 8)]
     assert (second.status, second.ids("events")) == (0, sorted([*newest, new.id]))
@@ -113,13 +123,13 @@ def test_the_recipe_of_the_readme_goes_on_from_the_first_sync(server: PostHogSer
         f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m source_posthog.run "$@"\n'
     )
     command.chmod(0o755)
-    (tmp_path / "config.json").write_text(json.dumps(config(server.url, events_lookback_hours=0)))
+    (tmp_path / "config.json").write_text(json.dumps(config(server.url, **ONE_WINDOW)))
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    server.posthog.account.projects[7].add_events([event("2026-10-01T00:00:00Z")])
+    server.posthog.account = account_with({7: [event(ago(57)), event(ago(27))], 8: [event(ago(26))]})
     for line in readme_recipe():
         subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True, timeout=300)
         if " read " in line:
-            server.posthog.account.projects[7].add_events([event("2026-11-05T00:00:00Z")])
+            server.posthog.account.projects[7].add_events([event(ago(20))])
     printed = [output((tmp_path / name).read_text(), 0) for name in ("first.jsonl", "second.jsonl")]
     # The second begins with the last event of each project, and finds the one that is new.
     assert [len(one.records("events")) for one in printed] == [3, 3]

@@ -11,9 +11,10 @@ import pytest
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, MovingWindowCallRatePolicy
 
 from integration_tests.connector import Output, catalog, config, expected_keys, run
-from integration_tests.in_process import answers_from
+from integration_tests.in_process import answers_from, now_is
 from integration_tests.posthog_server import (
     DAY,
+    SECOND,
     Fault,
     PostHog,
     PostHogServer,
@@ -188,13 +189,13 @@ def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_
     now = 1_800_000_000.0
     # A little more: at the very end of a wait a bucket still counts its oldest request.
     monkeypatch.setattr("source_posthog.budget.sleep", lambda seconds: slept.append(seconds + 0.01))
-    clock = "airbyte_cdk.sources.streams.call_rate.TimeClock.now"
+    clock = "pyrate_limiter.TimeClock.now"
     monkeypatch.setattr(clock, lambda _: int(1000 * (now + sum(slept))))
     rng = random.Random(1)
     made = account_with({7: []}, persons=make_persons(200, rng), insights=make_rows("insights", 110, rng))
     posthog = PostHog(made, cloud_throttles=True, clock=lambda: now + sum(slept))
     monkeypatch.setattr("source_posthog.lists._params", lambda start, _: {"limit": 1, "offset": start})
-    with answers_from(posthog):
+    with answers_from(posthog), now_is(int(now * SECOND)):
         output = read("https://us.posthog.com", "persons", "insights")
     assert posthog.count("persons") + posthog.count("insights") == 310
     assert (output.status, output.errors) == (0, [])
