@@ -63,7 +63,7 @@ LATE_RULES = [
         "self.down_to, self.below = batch.start, set()",
         "self.down_to = batch.start",
     ),
-    Rule("an id is not all of an event", LATE, ', row["id"], row.get("event")', ', row["id"]'),
+    Rule("an id is not all of an event", LATE, "*identity(row)", 'row["id"]'),
     Rule(
         "ties are asked for with their arrival",
         READING,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from source_posthog.events.instants import instant
-from source_posthog.events.port import Batch, Row
+from source_posthog.events.port import Batch, Row, identity
 
 
 @dataclass
@@ -25,11 +25,11 @@ class Emitted:
         """The rows of `batch` are going to be emitted."""
         if batch.start < min(batch.end, self.down_to):
             self.down_to, self.below = batch.start, set()
-        self.below.update(_identity(row) for row in self._below(batch))
+        self.below.update(_at(row) for row in self._below(batch))
 
     def take_from(self, batch: Batch) -> None:
         """Take what is emitted out of the rows of `batch`."""
-        batch.rows = [row for row in batch.rows if _identity(row) not in self.below]
+        batch.rows = [row for row in batch.rows if _at(row) not in self.below]
 
     def _below(self, batch: Batch) -> Iterator[Row]:
         for row in reversed(batch.rows):
@@ -38,5 +38,6 @@ class Emitted:
             yield row
 
 
-def _identity(row: Row) -> tuple[Any, ...]:
-    return row["timestamp"], row["id"], row.get("event"), row.get("distinct_id")
+def _at(row: Row) -> tuple[Any, ...]:
+    """The event of `row` and its instant: copies of one event can be at two."""
+    return row["timestamp"], *identity(row)
