@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo test test-fast coverage lint prove mutants bench fields lock clean
 
 demo: $(STAMP)
-	@$(BIN)/python -m integration_tests.demo
+	@$(BIN)/python -m tools.demo
 
 # A test at a time goes to whichever worker is free; integration_tests/conftest.py says which files stay together.
 test: $(STAMP)
@@ -24,7 +24,7 @@ test-fast: $(STAMP)
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)
 	$(BIN)/coverage erase
-	WINDOWS=250 SYNCS=250 TABLES=100 $(BIN)/coverage run -m pytest unit_tests/events unit_tests/queries unit_tests/test_simulation.py
+	WINDOWS=250 SYNCS=250 TABLES=100 $(BIN)/coverage run -m pytest unit_tests/exact unit_tests/test_simulation.py
 	$(BIN)/coverage report
 
 lint: $(STAMP)
@@ -34,20 +34,20 @@ lint: $(STAMP)
 
 # The long proof: a hundred thousand simulated syncs, hundreds of random accounts and hundreds of crashes.
 prove: $(STAMP)
-	PROOF=long $(BIN)/python -m pytest -n auto unit_tests/events unit_tests/queries unit_tests/test_simulation.py
+	PROOF=long $(BIN)/python -m pytest -n auto unit_tests/exact unit_tests/test_simulation.py
 	PROOF=long $(BIN)/python -m pytest -n auto integration_tests/test_proof.py integration_tests/test_crash.py
 
 # Breaks each rule of the reading of events in a copy, and shows which test notices.
 mutants: $(STAMP)
-	$(BIN)/python -m integration_tests.mutants
+	$(BIN)/python -m tools.mutants
 
 # Side by side with the published connector, which it installs into an environment of its own.
 bench: $(STAMP)
-	$(BIN)/python -m integration_tests.bench
+	$(BIN)/python -m tools.bench
 
 # The reference of fields, from the schemas.
 fields: $(STAMP)
-	$(BIN)/python -m integration_tests.fields
+	$(BIN)/python -m tools.fields
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python from 3.10 to 3.13 found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     Event,

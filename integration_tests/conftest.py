@@ -9,9 +9,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from integration_tests import connector
-from integration_tests.clickhouse import ClickHouse, Engine
 from integration_tests.connector import LIST, QUERY, Way
-from integration_tests.parsed_once import parse_once
+from posthog_server.clickhouse import ClickHouse, Engine
+from posthog_server.parsed_once import parse_once
 
 parse_once()
 
@@ -35,14 +35,15 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The lengths in seconds of the waits before a request is tried again; they take no time, but the clock moves."""
     lengths: list[float] = []
     monkeypatch.setattr("airbyte_cdk.sources.streams.http.rate_limiting.time", SimpleNamespace(sleep=lengths.append))
-    monkeypatch.setattr("source_posthog.clock.seconds", lambda: time.monotonic() + sum(lengths))
+    monkeypatch.setattr("source_posthog.api.requester.sleep", lengths.append)
+    monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: time.monotonic() + sum(lengths))
     return lengths
 
 
 @pytest.fixture(autouse=True)
 def _any_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """On no day do the start dates of the tests lie so far back that projects are asked for their retention."""
-    monkeypatch.setattr("source_posthog.retention.NEVER_LESS", 1200)
+    monkeypatch.setattr("source_posthog.streams.retention.NEVER_LESS", 1200)
 
 
 @pytest.fixture(params=[LIST, QUERY], ids=["list", "query"])

@@ -15,7 +15,7 @@ from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
 from integration_tests.forked import run_forked, until_killed
-from integration_tests.posthog_server import KEY, Account
+from posthog_server import KEY, Account
 from source_posthog import SourcePosthog
 
 STREAMS = ("projects", "cohorts", "feature_flags", "persons", "events", "annotations", "insights")

@@ -3,7 +3,7 @@
 import gc
 
 import source_posthog.run
-from integration_tests.parsed_once import parse_once
+from posthog_server.parsed_once import parse_once
 
 parse_once()
 source_posthog.SourcePosthog()

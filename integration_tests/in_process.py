@@ -22,10 +22,11 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from integration_tests.connector import Output, catalog, config
-from integration_tests.posthog_server import Event, PostHog
-from integration_tests.posthog_server.values import EPOCH
-from source_posthog import SourcePosthog, clock
-from source_posthog.events.instants import instant
+from posthog_server import Event, PostHog
+from posthog_server.values import EPOCH
+from source_posthog import SourcePosthog
+from source_posthog.api import clock
+from source_posthog.exact.instants import instant
 
 URL = "https://posthog.test"
 SOURCE = SourcePosthog()

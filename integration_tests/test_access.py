@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, project_state, run
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Fault,
     Key,

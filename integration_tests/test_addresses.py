@@ -11,7 +11,7 @@ import requests_mock
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Status, Type
 
 from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, run
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     Fault,
@@ -24,7 +24,7 @@ from integration_tests.posthog_server import (
     not_found,
     redirect,
 )
-from integration_tests.posthog_server.traffic import error_body
+from posthog_server.traffic import error_body
 from source_posthog import SourcePosthog
 
 START = microseconds("2026-10-01T00:00:00Z")
@@ -177,7 +177,7 @@ def test_a_redirect_that_adds_a_slash_is_followed(server: PostHogServer) -> None
     assert output.status == 0
 
 
-# --- the addresses of 1.1.25 (22)
+# --- the addresses of 1.1.25
 
 CLOUD = "https://app.posthog.com/api/projects"
 OPTIONS = {"api_key": KEY, "start_date": "2026-10-01T00:00:00Z"}
@@ -214,7 +214,7 @@ def test_all_streams_are_read_from_mocks_at_the_addresses_of_1_1_25_alone() -> N
     assert got == {"projects": [7], "events": ["e"], **{stream: [1, 2] for stream in ROWS}}
 
 
-# --- exceptions of other libraries (21)
+# --- exceptions of other libraries
 
 
 class OfAnotherLibrary(requests.ConnectionError):

@@ -7,7 +7,8 @@ import pytest
 
 from integration_tests.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
 from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.posthog_server import (
+from integration_tests.test_late_events import LATER, NOW, START, Connection, late
+from posthog_server import (
     DAY,
     SECOND,
     Account,
@@ -21,8 +22,7 @@ from integration_tests.posthog_server import (
     make_persons,
     server_error,
 )
-from integration_tests.posthog_server.ages import Age
-from integration_tests.test_late_events import LATER, NOW, START, Connection, late
+from posthog_server.ages import Age
 
 HOUR = 3600 * SECOND
 ZONES = {7: "America/New_York", 8: "Asia/Tokyo"}
@@ -204,7 +204,7 @@ def test_a_wall_time_that_is_labelled_as_utc_fails_the_project_with_its_zone_and
 
 
 def shown_as_wall_time(shift: int) -> dict[str, Any]:
-    from integration_tests.posthog_server import microseconds, rewrite
+    from posthog_server import microseconds, rewrite
 
     def change(body: Any) -> Any:
         for row in body["results"]:

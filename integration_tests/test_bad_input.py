@@ -16,7 +16,7 @@ from integration_tests.connector import (
     run,
     run_command,
 )
-from integration_tests.posthog_server import PostHogServer, account_with, event
+from posthog_server import PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
 BOTH = pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
@@ -181,7 +181,7 @@ def test_a_config_that_is_nested_too_deeply_is_refused_from_python_too(server: P
     ],
 )
 def test_the_address_of_a_page_is_refused_with_the_right_value(copied: str, meant: str, project: int | None) -> None:
-    sentence = f"The option `base_url` must be {meant}, without what comes after it."
+    sentence = f"The option `base_url` must be {meant}, without anything after it."
     if project:
         sentence += f" To read project {project} only, set `project_ids` to [{project}]."
     assert failed(run("check", config=config(copied))) == sentence

@@ -9,7 +9,7 @@ import pytest
 
 from integration_tests.connector import Output, Way, catalog, config, project_state, run, run_command
 from integration_tests.in_process import URL, answers_from, now_is
-from integration_tests.posthog_server import (
+from posthog_server import (
     KEY,
     SECOND,
     Fault,

@@ -9,11 +9,12 @@ import requests
 
 from integration_tests.connector import catalog, config, expected_keys, run
 from integration_tests.in_process import URL, answers_from, now_is, sync
-from integration_tests.posthog_server import DAY, SECOND, PostHog, account_with, event, isoformat, make_events
-from integration_tests.posthog_server import microseconds as at
-from source_posthog import SourcePosthog, clock
-from source_posthog.clock import Clock
-from source_posthog.errors import PostHogError
+from posthog_server import DAY, SECOND, PostHog, account_with, event, isoformat, make_events
+from posthog_server import microseconds as at
+from source_posthog import SourcePosthog
+from source_posthog.api import clock
+from source_posthog.api.clock import Clock
+from source_posthog.api.errors import PostHogError
 
 HOUR = 3600 * SECOND
 FIRST = at("2026-03-01T12:00:00.250000Z")  # PostHog's present at the first sync
@@ -117,7 +118,7 @@ def dated(text: str, took: float = 0.0) -> requests.Response:
 def test_without_a_valid_date_our_own_clock_is_the_present(times: Times, headers: dict[str, str]) -> None:
     made = Clock()
     assert made.present() == NOW
-    made.answered(answer(headers))
+    made.learn(answer(headers))
     assert made.present() == NOW
 
 
@@ -128,7 +129,7 @@ def test_our_clock_is_the_present_where_it_is_behind_or_cannot_be_told_from_post
     times: Times, date: str, took: float
 ) -> None:
     made = Clock()
-    made.answered(dated(date, took))
+    made.learn(dated(date, took))
     assert made.present() == NOW
     times.go(3600)
     assert made.present() == NOW + timedelta(hours=1)
@@ -136,29 +137,29 @@ def test_our_clock_is_the_present_where_it_is_behind_or_cannot_be_told_from_post
 
 def test_posthogs_clock_is_the_present_where_ours_is_ahead_and_goes_on_with_the_time_that_passes(times: Times) -> None:
     made = Clock()
-    made.answered(dated("10:00:00"))
+    made.learn(dated("10:00:00"))
     times.go(90)
     assert made.present() == datetime(2026, 3, 1, 10, 1, 30, tzinfo=timezone.utc)
 
 
 def test_a_clock_of_ours_that_jumps_ahead_in_the_middle_of_a_sync_does_not_move_the_present(times: Times) -> None:
     made = Clock()
-    made.answered(dated("12:00:00"))
+    made.learn(dated("12:00:00"))
     times.ours += timedelta(hours=5)
     assert made.present() == datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
 
 def test_an_old_answer_of_a_cache_does_not_move_the_present_back(times: Times) -> None:
     made = Clock()
-    made.answered(dated("12:00:00"))
-    made.answered(dated("03:00:00"))
+    made.learn(dated("12:00:00"))
+    made.learn(dated("03:00:00"))
     assert made.present() == NOW
 
 
 def test_clocks_are_compared_as_of_now_and_not_as_of_the_answer(times: Times) -> None:
     made = Clock()
     made.require_agreement()
-    made.answered(answer({"Date": "Mon, 02 Mar 2026 11:00:00 GMT"}))
+    made.learn(answer({"Date": "Mon, 02 Mar 2026 11:00:00 GMT"}))
     made.require_agreement()
     times.go(30 * 3600)
     made.require_agreement()

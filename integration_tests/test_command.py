@@ -13,10 +13,10 @@ from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
 from integration_tests.connector import STREAMS, config, run_command
-from integration_tests.posthog_server import PostHogServer, account_with, event
+from posthog_server import PostHogServer, account_with, event
 from source_posthog import SourcePosthog, configured_catalog
-from source_posthog import version as version_module
-from source_posthog.entrypoint import execute, of_one_form
+from source_posthog.command import version as version_module
+from source_posthog.command.entrypoint import execute, of_one_form
 
 SAMPLE = Path(__file__).parent / "sample_files" / "configured_catalog.json"
 
@@ -141,7 +141,6 @@ def test_version_names_the_commit_where_it_is_known(
 ) -> None:
     monkeypatch.setattr(version_module, "distribution", lambda _: Installed(noted))
     monkeypatch.setattr(version_module, "PACKAGE", tmp_path)
-    monkeypatch.setattr(version_module, "CHECKOUT", tmp_path)
     if written is not None:
         (tmp_path / "COMMIT").write_text(written)
     assert version_module.version_line() == f"source-posthog {line}"

@@ -11,7 +11,8 @@ import pytest
 
 from integration_tests.connector import Output, catalog, config, run_command, run_until_killed
 from integration_tests.in_process import answers_from, messages, now_is, sync, unread_states
-from integration_tests.posthog_server import (
+from integration_tests.test_proof import MINUTE, NOW, START, ties
+from posthog_server import (
     DAY,
     SECOND,
     Account,
@@ -21,7 +22,6 @@ from integration_tests.posthog_server import (
     account_with,
     make_events,
 )
-from integration_tests.test_proof import MINUTE, NOW, START, ties
 
 pytestmark = pytest.mark.usefixtures("way")
 

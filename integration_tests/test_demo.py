@@ -2,8 +2,8 @@
 
 import pytest
 
-from integration_tests import demo
 from integration_tests.connector import run
+from tools import demo
 
 
 def test_the_demo_reads_everything_and_then_just_what_has_arrived(capsys: pytest.CaptureFixture[str]) -> None:

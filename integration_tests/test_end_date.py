@@ -8,7 +8,8 @@ import pytest
 
 from integration_tests.connector import Output, Way, catalog, config, run
 from integration_tests.in_process import answers_from, messages, now_is
-from integration_tests.posthog_server import (
+from integration_tests.test_late_events import HOUR, LATER, NOW, START, Connection, late
+from posthog_server import (
     DAY,
     Account,
     PostHogServer,
@@ -19,7 +20,6 @@ from integration_tests.posthog_server import (
     make_persons,
     microseconds,
 )
-from integration_tests.test_late_events import HOUR, LATER, NOW, START, Connection, late
 
 END = START + 40 * DAY
 

@@ -18,7 +18,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.connector import arguments, catalog, config
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Fault,
     PostHog,
@@ -29,7 +29,7 @@ from integration_tests.posthog_server import (
     microseconds,
     throttled,
 )
-from source_posthog import SourcePosthog, workers
+from source_posthog import SourcePosthog, engine
 
 ENOUGH = 20.0  # seconds for a process to end, on a machine that is busy; it would wait for 2,000 otherwise
 MORE_THAN_THE_QUEUE_HOLDS = 25_000
@@ -49,7 +49,7 @@ class Moments:
         return self.full if stream == "events" else self.throttled
 
     def see(self, seen: Seen) -> bool:
-        if seen.stream == "events" and self.posthog.count("events") * 1000 > workers.LONGEST_QUEUE + 2000:
+        if seen.stream == "events" and self.posthog.count("events") * 1000 > engine.LONGEST_QUEUE + 2000:
             self.full.set()
         return False
 
@@ -186,7 +186,7 @@ def stop_by_error(messages: Iterator[object]) -> None:
 
 
 @pytest.mark.parametrize("stop", [stop_by_close, stop_by_error], ids=["close", "Ctrl-C"])
-@pytest.mark.parametrize("queue", [10, workers.LONGEST_QUEUE], ids=["queue full", "queue with room"])
+@pytest.mark.parametrize("queue", [10, engine.LONGEST_QUEUE], ids=["queue full", "queue with room"])
 def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
     stop: Callable[[Iterator[object]], None], queue: int
 ) -> None:
@@ -196,7 +196,7 @@ def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
         for project in (7, 8)
     }
     wanted = ConfiguredAirbyteCatalogSerializer.load(catalog())
-    with patch.object(workers, "LONGEST_QUEUE", queue), answers_from(PostHog(account_with(events), cap=100)):
+    with patch.object(engine, "LONGEST_QUEUE", queue), answers_from(PostHog(account_with(events), cap=100)):
         messages = SourcePosthog().read(None, config(URL), wanted)
         assert any(message.type.value == "RECORD" for message in messages)
         running = workers_of(before)

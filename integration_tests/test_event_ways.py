@@ -7,7 +7,8 @@ import pytest
 
 from integration_tests.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
 from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.posthog_server import (
+from integration_tests.test_late_events import LATER, NOW, START, connection, late
+from posthog_server import (
     DAY,
     SECOND,
     Account,
@@ -28,9 +29,8 @@ from integration_tests.posthog_server import (
     too_many_queries,
     too_slow,
 )
-from integration_tests.posthog_server.data import EventTable
-from integration_tests.test_late_events import LATER, NOW, START, connection, late
-from source_posthog.events.instants import instant
+from posthog_server.data import EventTable
+from source_posthog.exact.instants import instant
 
 HOUR = 3600 * SECOND
 START_DATE = "2026-01-01T00:00:00Z"

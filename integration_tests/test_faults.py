@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from integration_tests.connector import QUERY, STREAMS, Output, catalog, config, expected_keys, run
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Account,
     Fault,

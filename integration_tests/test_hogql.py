@@ -2,7 +2,7 @@
 
 import pytest
 
-from integration_tests.hogql import HogQLError, parse_expr, parse_select
+from posthog_server.grammar import HogQLError, parse_expr, parse_select
 
 ARRIVED = "created_at >= toDateTime64('2026-11-01T00:00:00.000000', 6, 'UTC')"
 

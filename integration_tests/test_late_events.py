@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import Output, Way, events_state
-from integration_tests.hogql import parse_expr
 from integration_tests.in_process import answers_from, messages, now_is, sync
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Account,
@@ -22,10 +21,11 @@ from integration_tests.posthog_server import (
     microseconds,
     server_error,
 )
-from source_posthog.events import event_list
-from source_posthog.events.instants import instant
-from source_posthog.events.ledger import Ledger
-from source_posthog.events.port import Query
+from posthog_server.grammar import parse_expr
+from source_posthog.exact.events import event_list
+from source_posthog.exact.events.ledger import Ledger
+from source_posthog.exact.events.port import Query
+from source_posthog.exact.instants import instant
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -209,7 +209,7 @@ def is_late(seen: Any) -> bool:
     [is_late, lambda seen: not is_late(seen)],
     ids=["the late window", "the time after the state"],
 )
-def test_the_instant_of_arrival_moves_only_when_the_late_window_was_read(way: Way, when: Callable[[Any], bool]) -> None:
+def test_the_instant_of_arrival_moves_only_when_the_late_days_was_read(way: Way, when: Callable[[Any], bool]) -> None:
     connected = connection()
     connected.sync(NOW)
     new = connected.add(late(5 * DAY))
@@ -246,7 +246,7 @@ def test_a_sync_that_ends_anywhere_loses_no_late_event(stop: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 10, 40])
-def test_a_late_window_that_is_not_read_whole_does_not_make_the_next_sync_read_what_was_new_again(
+def test_a_late_days_that_is_not_read_whole_does_not_make_the_next_sync_read_what_was_new_again(
     way: Way, workers: int
 ) -> None:
     connected = connection(events_time_step=1, events_lookback_hours=0, num_workers=workers)
@@ -317,7 +317,7 @@ def test_with_no_days_the_lookback_is_read_again_as_before_and_nothing_is_asked_
     assert not any(is_late(seen) for seen in connected.posthog.requests)
 
 
-def test_the_late_window_does_not_reach_before_start_date() -> None:
+def test_the_late_days_does_not_reach_before_start_date() -> None:
     connected = connection()
     connected.sync(NOW)
     before = connected.add(event(START - DAY, created_at=NOW + MINUTE))

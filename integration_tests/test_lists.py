@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from integration_tests.connector import Output, catalog, config, expected_keys, run
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import (
+from posthog_server import (
     Account,
     Fault,
     PostHog,

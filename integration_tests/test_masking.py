@@ -11,10 +11,10 @@ from urllib.parse import quote
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import Output, arguments, catalog, config, run, run_command
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import KEY, Fault, Key, PostHog, PostHogServer, account_with, event
+from posthog_server import KEY, Fault, Key, PostHog, PostHogServer, account_with, event
+from posthog_server.clickhouse import ClickHouse
 from source_posthog import SourcePosthog
 
 SECRET = "phx_a_key_that_must_not_be_seen"

@@ -8,7 +8,8 @@ import pytest
 
 from integration_tests.connector import Output, Way, expected_keys
 from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.posthog_server import (
+from integration_tests.test_late_events import NOW, START
+from posthog_server import (
     DAY,
     Account,
     Fault,
@@ -19,7 +20,6 @@ from integration_tests.posthog_server import (
     no_project_access,
     server_error,
 )
-from integration_tests.test_late_events import NOW, START
 
 PROJECTS = (1, 2, 3)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from integration_tests.connector import Output, catalog, config, run
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Account,
     Fault,
@@ -53,7 +53,7 @@ def test_a_long_sync_says_how_far_it_is_once_a_minute_also_before_its_first_wind
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with PostHogServer(thousand(), cap=100) as server:
-        monkeypatch.setattr("source_posthog.clock.seconds", lambda: 20.0 * server.posthog.count("events"))
+        monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: 20.0 * server.posthog.count("events"))
         options = config(server.url, start_date="2026-09-01T00:00:00Z", events_time_step=91)
         output = run("read", config=options, catalog=catalog("events"))
         requests = server.posthog.count("events")

@@ -21,7 +21,7 @@ from integration_tests.connector import (
     run_until_killed,
 )
 from integration_tests.in_process import answers_from, messages, now_is, sync
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Account,
     Event,

@@ -10,7 +10,7 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 
 from integration_tests.connector import STREAMS, catalog, config, expected_keys, project_state, run
 from integration_tests.in_process import answers_from, sync
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     Fault,

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from integration_tests.connector import START_DATE, Output, events_state
 from integration_tests.in_process import answers_from, now_is, sync, unread_states
-from integration_tests.posthog_server import DAY, SECOND, Event, PostHog, account_with, event, isoformat, microseconds
-from integration_tests.posthog_server.values import EPOCH, random_uuid
-from source_posthog.events.instants import instant
+from posthog_server import DAY, SECOND, Event, PostHog, account_with, event, isoformat, microseconds
+from posthog_server.values import EPOCH, random_uuid
+from source_posthog.exact.instants import instant
 
 settings.register_profile(
     "ci",

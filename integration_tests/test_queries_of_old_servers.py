@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import config, run
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import Age, Fault, PostHog, Seen, account_with, event
-from integration_tests.posthog_server.traffic import error_body
 from integration_tests.visits import COLUMNS, VISITS, configured, due, last_state, posthog_with_visits, read, uuid
+from posthog_server import Age, Fault, PostHog, Seen, account_with, event
+from posthog_server.clickhouse import ClickHouse
+from posthog_server.traffic import error_body
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_more_rows_in_a_millisecond_than_a_page_holds_are_a_sentence_that_says_w
     with answers_from(old_posthog(clickhouse, query_cap=5)):
         query = {**VISITS, "query": "SELECT * FROM visits"}
         output = read(query, incremental=True)
-        assert "since it cuts instants to milliseconds" in output.errors[0]
+        assert "since this PostHog server cuts timestamps to milliseconds" in output.errors[0]
         way_out = {**query, "query": "SELECT *, toString(at) AS at_digits FROM visits", "cursor_field": "at_digits"}
         assert Counter(row["n"] for row in read(way_out, incremental=True).records("visits")) == Counter(
             2 * [*range(70)]

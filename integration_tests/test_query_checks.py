@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import config, run
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import (
+from integration_tests.visits import COLUMNS, VISITS, configured, due, posthog_with_visits, read, rows, visits
+from posthog_server import (
     Fault,
     PostHog,
     Seen,
@@ -25,7 +25,7 @@ from integration_tests.posthog_server import (
     too_many_queries,
     too_slow,
 )
-from integration_tests.visits import COLUMNS, VISITS, configured, due, posthog_with_visits, read, rows, visits
+from posthog_server.clickhouse import ClickHouse
 
 
 @pytest.fixture
@@ -154,15 +154,15 @@ def test_a_query_that_was_taken_out_of_the_configuration_fails_its_stream_only(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"name": "persons"}, "The query `persons` has the name of a stream that the connector has already"),
-        ({"name": "Visits"}, "Number 1 of `queries` has no valid `name`"),
+        ({"name": "persons"}, "The query `persons` has the name of a built-in stream"),
+        ({"name": "Visits"}, "Entry 1 of `queries` has no valid `name`"),
         ({"query": "DELETE FROM visits"}, "The query `visits` is not a SELECT."),
         ({"query": "SELECT * FROM visits LIMIT 5"}, "The query `visits` has a LIMIT of its own"),
         ({"query": "SELECT * FROM visits OFFSET 5"}, "The query `visits` has an OFFSET of its own"),
         ({"query": "SELECT 1; SELECT 2"}, "The query `visits` has more than one statement"),
-        ({"primary_key": ["key"]}, "The query has no column `key` in its result, which `primary_key` names"),
-        ({"cursor_field": "when"}, "The query has no column `when` in its result, which `cursor_field` names"),
-        ({"query": "SELECT toFloat64(n) AS id, at FROM visits"}, "cannot be read by the column `id` of `primary_key`"),
+        ({"primary_key": ["key"]}, "The query has no column `key` in its result, although `primary_key` names it"),
+        ({"cursor_field": "when"}, "The query has no column `when` in its result, although `cursor_field` names it"),
+        ({"query": "SELECT toFloat64(n) AS id, at FROM visits"}, "cannot be paged by the column `id` of `primary_key`"),
     ],
 )
 def test_bad_input_is_one_sentence_at_check(posthog: PostHog, changes: dict[str, Any], sentence: str) -> None:
@@ -177,7 +177,7 @@ def test_bad_input_is_one_sentence_at_check(posthog: PostHog, changes: dict[str,
         ("n, at AS plan, n AS Plan", "The query has the columns `plan` and `Plan`, which differ only in case"),
         ("n, at AS ID", "The query has the columns `id` and `ID`"),
         ("n, n AS Project_ID", "The query has the columns `project_id` and `Project_ID`"),
-        ("n AS _airbyte_n", "The query has a column `_airbyte_n`, and names that begin with _airbyte"),
+        ("n AS _airbyte_n", "The query has a column `_airbyte_n`, but names that begin with _airbyte"),
     ],
 )
 def test_columns_that_a_destination_would_merge_are_refused_at_check_discover_and_read(
@@ -219,14 +219,14 @@ def test_a_key_that_is_computed_anew_with_each_question_is_refused(posthog: Post
     query = {"name": "t", "query": f"SELECT {key} AS key, n FROM visits", "primary_key": ["key"]}
     output = read(query)
     assert (output.status, output.records("t")) == (1, [])
-    assert "The query cannot be read by `key`: asked for the same page twice" in output.errors[0]
+    assert "The query cannot be paged by `key`: when the same page was requested twice" in output.errors[0]
 
 
 def test_a_cursor_that_moves_with_each_question_is_refused(posthog: PostHog) -> None:
     query = {**VISITS, "query": "SELECT id, n, now64(6) AS at FROM visits"}
     output = read(query, incremental=True)
     assert (output.status, output.records("visits")) == (1, [])
-    assert "The query cannot be read by `at`, `id`: asked for the same page twice" in output.errors[0]
+    assert "The query cannot be paged by `at`, `id`: when the same page was requested twice" in output.errors[0]
 
 
 def test_a_cursor_that_moves_is_read_whole_where_a_page_holds_all(clickhouse: ClickHouse) -> None:
@@ -261,7 +261,7 @@ def test_text_with_the_sign_of_broken_bytes_is_read_and_broken_bytes_are_refused
     expected = [(7, text) for text in texts] + [(8, "\ufffd"), (8, "b")]
     assert sorted((row["project_id"], row["id"]) for row in output.records("t")) == sorted(expected)
     broken = read({**query, "query": "SELECT unhex(bytes) AS id FROM t"}, project_ids=[8])
-    assert "rows whose keys are bytes that are no UTF-8" in broken.errors[0]
+    assert "shows bytes that are not valid UTF-8" in broken.errors[0]
     assert not broken.records("t")
 
 
@@ -336,7 +336,7 @@ def test_a_query_that_is_always_too_slow_fails_with_advice(
     posthog.faults.add(Fault(stream="query", project_id=8, times=None, **fault))
     output = read(VISITS)
     assert "Stream visits, project 8: no usable answer in 6 tries" in output.errors[0]
-    assert "PostHog is too slow for the query: let it read less" in output.errors[0]
+    assert "PostHog is too slow for the query: make it read less" in output.errors[0]
     assert rows(output) == due(clickhouse, 7)
 
 
@@ -363,14 +363,14 @@ def test_a_server_without_queries_is_named(posthog: PostHog) -> None:
     ("change", "sentence"),
     [
         (lambda body: {**body, "types": body["types"][:-1]}, "does not say the type of each of its columns"),
-        (lambda body: {**body, "types": None}, "no `columns`, no `types` or no `results`"),
-        (lambda body: {**body, "results": [[1]]}, "has not one value for each column"),
+        (lambda body: {**body, "types": None}, "lacks `columns`, `types` or `results`"),
+        (lambda body: {**body, "results": [[1]]}, "does not have one value per column"),
         (lambda body: {**body, "error": "a fault"}, "PostHog answers with an error"),
         (lambda body: {**body, "is_cached": True}, "it is an earlier answer (`is_cached`)"),
         (lambda body: {**body, "results": [], "hasMore": True}, "an empty page says that there is more"),
-        (lambda body: {**body, "limit": 0}, "its `limit` (0) is no number of rows"),
-        (lambda body: {**body, "columns": ["id", "at", "at"]}, "two columns of its result have the name `at`"),
-        (lambda body: {**body, "results": body["results"][::-1]}, "not in the order that was asked for"),
+        (lambda body: {**body, "limit": 0}, "its `limit` (0) is not a number of rows"),
+        (lambda body: {**body, "columns": ["id", "at", "at"]}, "two columns of its result are named `at`"),
+        (lambda body: {**body, "results": body["results"][::-1]}, "not in the requested order"),
     ],
 )
 def test_an_answer_that_cannot_be_right_fails_the_project(posthog: PostHog, change: Any, sentence: str) -> None:

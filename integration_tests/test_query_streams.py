@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import config, run
 from integration_tests.in_process import URL, answers_from, now_is
-from integration_tests.posthog_server import Fault, PostHog, account_with, microseconds, rewrite
 from integration_tests.visits import (
     COLUMNS,
     INSTANT,
@@ -28,6 +26,8 @@ from integration_tests.visits import (
     uuid,
     visits,
 )
+from posthog_server import Fault, PostHog, account_with, microseconds, rewrite
+from posthog_server.clickhouse import ClickHouse
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_a_row_without_a_key_fails_the_project_and_the_others_are_read(
     clickhouse.table(8, "visits", columns, [*visits(*range(50)), [None, instant(30), 0]])
     output = read(VISITS, incremental=incremental)
     assert output.status == 1
-    assert "Stream visits, project 8: The query cannot be read whole: `id` is NULL" in output.errors[0]
+    assert "Stream visits, project 8: The query cannot be read in full: `id` is NULL" in output.errors[0]
     assert rows(output) == due(clickhouse, 7)
 
 
@@ -268,18 +268,21 @@ def test_a_key_that_is_not_unique_loses_no_row_and_is_warned_of(posthog: PostHog
 def test_more_rows_of_one_key_than_a_page_holds_fail(posthog: PostHog, clickhouse: ClickHouse) -> None:
     clickhouse.table(8, "visits", COLUMNS, [[uuid(1), instant(1), number] for number in range(90)])
     output = read(VISITS)
-    assert "project 8: The query cannot be read whole: there are 20 rows and more like the row with" in output.errors[0]
+    assert (
+        "project 8: The query cannot be read in full: at least 20 rows share this key, more than a page holds"
+        in output.errors[0]
+    )
     assert rows(output) >= due(clickhouse, 7)
 
 
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("2026-01-01T00:00:00Z", "The state of project 7 in stream visits is not a valid one"),
-        ({"at": "9999-12-31T23:59:59-05:00"}, "The state of project 7 in stream visits is not a valid one"),
-        ({"at": "0001-01-01T00:00:00+05:00"}, "The state of project 7 in stream visits is not a valid one"),
-        ({"at": "yesterday"}, "'yesterday' in the state is not a value that the column `at` can be read by"),
-        ({"at": 7}, "7 in the state is not a value"),
+        ("2026-01-01T00:00:00Z", "The state of project 7 in stream visits is not valid"),
+        ({"at": "9999-12-31T23:59:59-05:00"}, "The state of project 7 in stream visits is not valid"),
+        ({"at": "0001-01-01T00:00:00+05:00"}, "The state of project 7 in stream visits is not valid"),
+        ({"at": "yesterday"}, "'yesterday' in the state is not a valid value of the column `at`"),
+        ({"at": 7}, "7 in the state is not a valid value"),
     ],
     ids=["no object", "after the last year", "before the first year", "no instant", "a number"],
 )

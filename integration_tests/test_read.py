@@ -19,7 +19,7 @@ from integration_tests.connector import (
     run,
     run_command,
 )
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Account,
@@ -33,7 +33,7 @@ from integration_tests.posthog_server import (
     make_events,
     microseconds,
 )
-from source_posthog.events.instants import instant
+from source_posthog.exact.instants import instant
 
 START = microseconds("2026-01-01T00:00:00Z")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import catalog, config, run
-from integration_tests.hogql import parse_select
 from integration_tests.in_process import URL, answers_from
-from integration_tests.posthog_server import PostHog, account_with, event, make_persons
+from posthog_server import PostHog, account_with, event, make_persons
+from posthog_server.clickhouse import ClickHouse
+from posthog_server.grammar import parse_select
 from source_posthog import SourcePosthog
-from source_posthog.queries.sql import one_select
+from source_posthog.exact.queries.sql import one_select
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "queries.md").read_text()
 BLOCKS = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)]

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from integration_tests.clickhouse import ClickHouse, Engine
-from integration_tests.posthog_server import SECOND, Account, Age, PostHog, Reply, microseconds
 from integration_tests.recorded.account import FOLDER, recorded_account, with_many_events
 from integration_tests.recorded.comparison import differences
+from posthog_server import SECOND, Account, Age, PostHog, Reply, microseconds
+from posthog_server.clickhouse import ClickHouse, Engine
 
 BASE = "http://posthog.test"
 NOW = microseconds("2026-11-28T01:00:00Z") / SECOND

@@ -7,7 +7,7 @@ import pytest
 from integration_tests.connector import Output, config, expected_keys, project_state, run
 from integration_tests.connector import catalog as configured
 from integration_tests.in_process import URL, answers_from, now_is
-from integration_tests.posthog_server import (
+from posthog_server import (
     Account,
     Fault,
     PostHog,
@@ -32,7 +32,7 @@ OLD = "2025-11-27T00:00:00Z"  # more than twelve months back
 
 @pytest.fixture
 def asked_for_retention(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_posthog.retention.NEVER_LESS", 11)
+    monkeypatch.setattr("source_posthog.streams.retention.NEVER_LESS", 11)
 
 
 def account(**alone: Any) -> Account:

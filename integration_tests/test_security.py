@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.connector import catalog, config, run, run_command
-from integration_tests.posthog_server import (
+from posthog_server import (
     Fault,
     Key,
     PostHogServer,
@@ -21,7 +21,7 @@ from integration_tests.posthog_server import (
     throttled,
     wrong_key,
 )
-from source_posthog.cautions import warn_of_plain_http
+from source_posthog.inputs.cautions import warn_of_plain_http
 
 SECRET = "phx_a_key_that_must_not_be_seen"
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from integration_tests.asking import ARRIVED, START, identifier, ids, listed, posthog
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     SECOND,
@@ -15,9 +15,9 @@ from integration_tests.posthog_server import (
     make_events,
     microseconds,
 )
-from integration_tests.posthog_server.event_list import ListQuery, select
-from integration_tests.posthog_server.hogql import Dialect, Where, where
-from integration_tests.posthog_server.traffic import Refusal
+from posthog_server.event_list import ListQuery, select
+from posthog_server.hogql import Dialect, Where, where
+from posthog_server.traffic import Refusal
 
 ENDS_IN_3 = "toString(uuid) like '%3'"
 

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from integration_tests.asking import PATH, START, UTC, asked, column, counted, identifier, ids, listed, posthog, refusal
-from integration_tests.clickhouse import ClickHouse
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Age,
@@ -21,6 +20,7 @@ from integration_tests.posthog_server import (
     isoformat,
     make_events,
 )
+from posthog_server.clickhouse import ClickHouse
 
 PERSON = {"id": identifier(9), "uuid": identifier(9), "distinct_ids": ["ann"], "properties": {"email": "a@b.c"}}
 JOINING = [Age.SELF_HOSTED, Age.JANUARY_2024]

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from integration_tests.asking import PATH, START, UTC, column, identifier, refusal
-from integration_tests.clickhouse import ClickHouse
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Age,
@@ -21,8 +20,9 @@ from integration_tests.posthog_server import (
     make_events,
     make_persons,
 )
-from integration_tests.posthog_server.hogql_query import shown
-from integration_tests.posthog_server.hogql_select import literal
+from posthog_server.clickhouse import ClickHouse
+from posthog_server.hogql_query import shown
+from posthog_server.hogql_select import literal
 
 INSTANT = "DateTime64(6, 'UTC')"
 

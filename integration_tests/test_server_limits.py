@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from integration_tests.asking import PATH, START, asked, counted, identifier, posthog, refusal
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     SECOND,

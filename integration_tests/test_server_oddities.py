@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from integration_tests.asking import PATH, START, UTC, asked, column, counted, identifier, ids, listed, posthog
-from integration_tests.clickhouse import ClickHouse
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Age,
@@ -27,6 +26,7 @@ from integration_tests.posthog_server import (
     query_error,
     rewrite,
 )
+from posthog_server.clickhouse import ClickHouse
 
 HOUR = 3600 * SECOND
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from integration_tests.asking import ARRIVED, PATH, START, asked, column, counted, identifier, posthog, refusal
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     KEY,
     SECOND,
@@ -19,7 +19,7 @@ from integration_tests.posthog_server import (
     isoformat,
     microseconds,
 )
-from integration_tests.posthog_server.data import EventTable
+from posthog_server.data import EventTable
 
 COLUMNS = [
     *("uuid", "event", "properties", "timestamp", "distinct_id"),

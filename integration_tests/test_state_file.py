@@ -1,4 +1,4 @@
-"""The state of the next sync is what this one printed, in whatever form it is given (19)."""
+"""The state of the next sync is what this one printed, in whatever form it is given."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import Output, catalog, config, events_state, output, project_state, run
 from integration_tests.in_process import answers_from
-from integration_tests.posthog_server import DAY, PostHogServer, account_with, event
-from integration_tests.posthog_server import microseconds as at
 from integration_tests.visits import VISITS, instant, posthog_with_visits
 from integration_tests.visits import read as read_queries
+from posthog_server import DAY, PostHogServer, account_with, event
+from posthog_server import microseconds as at
+from posthog_server.clickhouse import ClickHouse
 from source_posthog import SourcePosthog
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import pytest
 
 from integration_tests.connector import LIST, QUERY, Output, expected_keys
 from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     Account,
     Fault,
@@ -158,7 +158,7 @@ def test_progress_has_a_share_and_a_time_left_from_the_first_minute(
 ) -> None:
     caplog.set_level("INFO")
     posthog = PostHog(made(3000), query_cap=100)
-    monkeypatch.setattr("source_posthog.clock.seconds", lambda: 20.0 * posthog.count("query"))
+    monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: 20.0 * posthog.count("query"))
     with answers_from(posthog), now_is(NOW):
         sync(start_date="2026-01-01T00:00:00Z", events_time_step=91, **QUERY.options)
     lines = [line for line in caplog.messages if "windows done" in line]

@@ -10,7 +10,7 @@ import pytest
 
 from integration_tests.connector import QUERY, Output, Way, catalog, config, expected_keys, run
 from integration_tests.in_process import URL, answers_from, now_is, unread_states
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Account,

@@ -8,11 +8,11 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit, MovingWindowCallRatePolicy
+from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit
 
 from integration_tests.connector import Output, catalog, config, expected_keys, run
 from integration_tests.in_process import answers_from, now_is
-from integration_tests.posthog_server import (
+from posthog_server import (
     DAY,
     SECOND,
     Fault,
@@ -26,6 +26,7 @@ from integration_tests.posthog_server import (
     microseconds,
     throttled,
 )
+from source_posthog.api.client import MovingWindow
 
 START = microseconds("2026-10-01T00:00:00Z")
 
@@ -122,29 +123,29 @@ def test_a_body_that_drips_is_given_up_and_asked_for_again(
     server: PostHogServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter(range(10_000_000))
-    monkeypatch.setattr("source_posthog.transport.monotonic", lambda: float(next(ticks)))  # a second with each look
+    monkeypatch.setattr("source_posthog.api.client.monotonic", lambda: float(next(ticks)))  # a second with each look
     dripping = server.posthog.faults.add(Fault(stream="cohorts", times=1, **drip(0.001)))
     output = read(server.url, "cohorts")
     assert output.keys("cohorts") == expected_keys(server.posthog.account)["cohorts"]
     assert (output.status, dripping.used, len(waits)) == (0, 1, 1)
 
 
-# --- our own request budget (18)
+# --- our own request budget
 
 
 def test_waiting_for_the_request_budget_is_announced_and_counted(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr("source_posthog.budget.sleep", slept.append)
+    monkeypatch.setattr("source_posthog.api.client.sleep", slept.append)
     refusals = iter([5, 500, 0])
 
-    def try_acquire(policy: MovingWindowCallRatePolicy, request: Any, weight: int) -> None:
+    def try_acquire(policy: MovingWindow, request: Any, weight: int) -> None:
         seconds = next(refusals, 0) if "/events/" in request.url else 0
         if seconds:
             raise CallRateLimitHit("full", request, 1, "1140/1h", timedelta(seconds=seconds))
 
-    monkeypatch.setattr(MovingWindowCallRatePolicy, "try_acquire", try_acquire)
+    monkeypatch.setattr(MovingWindow, "try_acquire", try_acquire)
     posthog = PostHog(some(), cap=100)
     with answers_from(posthog):
         output = read("https://us.posthog.com", "events")
@@ -172,10 +173,10 @@ def test_the_budget_fits_the_addresses_that_are_asked(
 ) -> None:
     spent: list[str] = []
 
-    def try_acquire(policy: MovingWindowCallRatePolicy, request: Any, weight: int) -> None:
-        spent.append(f"{request.path_url.partition('?')[0]} {policy}")
+    def try_acquire(policy: MovingWindow, request: Any, weight: int) -> None:
+        spent.extend(f"{request.path_url.partition('?')[0]} {rate.limit} per {rate.interval}" for rate in policy.rates)
 
-    monkeypatch.setattr(MovingWindowCallRatePolicy, "try_acquire", try_acquire)
+    monkeypatch.setattr(MovingWindow, "try_acquire", try_acquire)
     with answers_from(PostHog(some(), cap=100)):
         read(url, stream)
     taken = " ".join(line for line in spent if f"/{stream}" in line.split()[0])
@@ -187,14 +188,12 @@ def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_
 ) -> None:
     slept: list[float] = []
     now = 1_800_000_000.0
-    # A little more: at the very end of a wait a bucket still counts its oldest request.
-    monkeypatch.setattr("source_posthog.budget.sleep", lambda seconds: slept.append(seconds + 0.01))
-    clock = "pyrate_limiter.TimeClock.now"
-    monkeypatch.setattr(clock, lambda _: int(1000 * (now + sum(slept))))
+    monkeypatch.setattr("source_posthog.api.client.sleep", slept.append)
+    monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: now + sum(slept))
     rng = random.Random(1)
     made = account_with({7: []}, persons=make_persons(200, rng), insights=make_rows("insights", 110, rng))
     posthog = PostHog(made, cloud_throttles=True, clock=lambda: now + sum(slept))
-    monkeypatch.setattr("source_posthog.lists._params", lambda start, _: {"limit": 1, "offset": start})
+    monkeypatch.setattr("source_posthog.streams.lists._params", lambda start, _: {"limit": 1, "offset": start})
     with answers_from(posthog), now_is(int(now * SECOND)):
         output = read("https://us.posthog.com", "persons", "insights")
     assert posthog.count("persons") + posthog.count("insights") == 310
@@ -203,13 +202,13 @@ def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_
     assert 0 < sum(slept) < 200
 
 
-# --- what the log says of waits (18)
+# --- what the log says of waits
 
 
 def test_seconds_waited_are_those_of_the_wall_and_not_of_all_workers_together(
     monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
-    monkeypatch.setattr("source_posthog.clock.seconds", lambda: 0.0)  # all workers wait at the same time
+    monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: 0.0)  # all workers wait at the same time
     projects = range(1, 11)
     made = account_with({project: [] for project in projects})
     with PostHogServer(made) as server:

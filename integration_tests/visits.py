@@ -8,10 +8,10 @@ from typing import Any
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.clickhouse import ClickHouse
 from integration_tests.connector import Output, catalog, config, run
 from integration_tests.in_process import SOURCE, URL
-from integration_tests.posthog_server import PostHog, account_with
+from posthog_server import PostHog, account_with
+from posthog_server.clickhouse import ClickHouse
 
 INSTANT = "DateTime64(6, 'UTC')"
 VISITS = {"name": "visits", "query": "SELECT * FROM visits;", "primary_key": ["id"], "cursor_field": "at"}

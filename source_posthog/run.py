@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from airbyte_cdk.utils import AirbyteTracedException
 
-from source_posthog.entrypoint import execute
-from source_posthog.reader import NOBODY_READS, Reader
+from source_posthog.command.entrypoint import execute
+from source_posthog.command.reader import NOBODY_READS, OutputReader
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
@@ -29,7 +29,7 @@ def run() -> None:
     status 130 after Ctrl-C, and with 141 when nobody reads its output any more.
     """
     share_freed_memory()
-    reader = Reader()
+    reader = OutputReader()
     reader.watch()
     try:
         try:

@@ -1,5 +1,5 @@
 """What the tests of single modules share."""
 
-from integration_tests.parsed_once import parse_once
+from posthog_server.parsed_once import parse_once
 
 parse_once()

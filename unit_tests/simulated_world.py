@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from integration_tests.posthog_server import Event
-from source_posthog.events.instants import instant
-from source_posthog.events.port import Page, Query, TooSlow
-from unit_tests.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text, us
+from posthog_server import Event
+from source_posthog.exact.errors import TooSlow
+from source_posthog.exact.events.port import Page, Query
+from source_posthog.exact.instants import instant
+from unit_tests.exact.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text, us
 
 # Two transports: the embedded server's events list, and one of tiny pages, whose proof is always right.
 LIST_CAPS, TINY_CAPS = (100, 117), (2, 3, 5, 8)

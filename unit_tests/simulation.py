@@ -31,14 +31,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from source_posthog.events.instants import instant, iso
-from source_posthog.events.late import Emitted
-from source_posthog.events.ledger import Ledger
-from source_posthog.events.port import Batch, Query, TooSlow, UntrueAnswer
-from source_posthog.events.reach import Reach
-from source_posthog.events.reading import read
-from source_posthog.events.windows import SETTLING, Plan, Window, first_event, in_turns, lay_out
-from unit_tests.events.support import DAY, HOUR, SECOND, START, US
+from source_posthog.exact.errors import TooSlow, UntrueAnswer
+from source_posthog.exact.events.late import Emitted
+from source_posthog.exact.events.ledger import Ledger
+from source_posthog.exact.events.port import Batch, Query
+from source_posthog.exact.events.reach import Reach
+from source_posthog.exact.events.reading import read_range
+from source_posthog.exact.events.windows import SETTLING, Plan, Window, first_event, in_turns, lay_out
+from source_posthog.exact.instants import instant, iso
+from unit_tests.exact.events.support import DAY, HOUR, SECOND, START, US
 from unit_tests.simulated_world import (
     FilterRefused,
     Happening,
@@ -163,7 +164,7 @@ class Sync:
         if is_late:
             batches = self._late(query)
         else:
-            batches = read(query, self.world.ask, self.reaches[project], in_parts=in_parts)
+            batches = read_range(query, self.world.ask, self.reaches[project], in_parts=in_parts)
         turn = project, window.start, window.end
         while True:
             while not is_late and not self.ledger.may_read_on(*turn, self.world.cap, self.most):
@@ -208,14 +209,14 @@ class Sync:
         emitted, reach = Emitted(query.end), self.reaches[query.project_id]
         if not self.filter_refused:
             try:
-                for batch in read(query, self.world.ask, reach, in_parts=False):
+                for batch in read_range(query, self.world.ask, reach, in_parts=False):
                     emitted.add(batch)
                     yield batch
                 return
             except FilterRefused:
                 self.filter_refused = True
         query = replace(query, start=max(query.start, query.end - self.world.lookback), end=emitted.down_to)
-        for batch in read(replace(query, arrived_from=None), self.world.ask, reach, in_parts=False):
+        for batch in read_range(replace(query, arrived_from=None), self.world.ask, reach, in_parts=False):
             emitted.take_from(batch)
             yield batch
 

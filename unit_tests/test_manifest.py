@@ -12,7 +12,8 @@ from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStrea
 from requests_mock.mocker import Mocker
 
 from source_posthog import SourcePosthog
-from source_posthog.declared import MANIFEST
+from source_posthog.engine import Engine
+from source_posthog.streams.event_windows import MANIFEST
 
 CONFIG = {"api_key": "phx_secret_of_the_unit_tests", "start_date": "2026-01-01T00:00:00Z", "base_url": "http://posthog"}
 STREAMS = {
@@ -99,7 +100,7 @@ def test_projects_are_fetched_one_by_one_where_project_ids_are_given(requests_mo
 def test_events_are_asked_for_with_persons_and_exclusive_bounds_around_the_window(
     posthog: Mocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_posthog.clock.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
+    monkeypatch.setattr("source_posthog.api.clock.now", lambda: datetime(2026, 1, 20, tzinfo=timezone.utc))
     posthog.get("http://posthog/api/projects/7/events/", json={"next": None, "results": []})
     partition = next(iter(stream("events", events_time_step=10).generate_partitions()))
     assert list(partition.read()) == []
@@ -130,15 +131,10 @@ def test_base_url_is_the_us_cloud_where_none_is_given(requests_mock: Mocker) -> 
 
 @pytest.mark.parametrize(("workers", "used"), [(None, 10), (1, 2), (2, 2), (40, 40)])
 def test_num_workers_sets_the_concurrency_but_one_worker_alone_would_stop_the_engine(
-    workers: int | None, used: int, monkeypatch: pytest.MonkeyPatch
+    workers: int | None, used: int
 ) -> None:
-    created: dict[str, Any] = {}
-    monkeypatch.setattr(
-        "airbyte_cdk.sources.declarative.concurrent_declarative_source.ConcurrentSource.create",
-        lambda **options: created.update(options),
-    )
-    SourcePosthog(config={**CONFIG, **({"num_workers": workers} if workers else {})})
-    assert created["num_workers"] == used
+    engine = Engine(SourcePosthog(), {**CONFIG, **({"num_workers": workers} if workers else {})})
+    assert engine.concurrency == used
 
 
 def test_every_option_of_the_spec_is_explained_and_in_order() -> None:

@@ -1,6 +1,6 @@
 """`make mutants` can break what it says that it breaks."""
 
-from integration_tests.mutants import ROOT, RULES
+from tools.mutants.__main__ import ROOT, RULES
 
 
 def test_what_each_rule_breaks_stands_once_in_its_file() -> None:

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.connector import catalog, config, run
-from source_posthog.declared import MANIFEST
-from source_posthog.events.instants import instant
+from source_posthog.exact.instants import instant
+from source_posthog.streams.event_windows import MANIFEST
 
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in MANIFEST.with_name("schemas").glob("*.json")}
 

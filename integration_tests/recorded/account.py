@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from integration_tests.posthog_server import Account, Event, EventTable, Project, account, event, isoformat
-from integration_tests.posthog_server.data import Key
-from integration_tests.posthog_server.values import Row, microseconds
+from posthog_server import Account, Event, EventTable, Project, account, event, isoformat
+from posthog_server.data import Key
+from posthog_server.values import Row, microseconds
 
 FOLDER = Path(__file__).parent
 DATASET = json.loads((FOLDER / "dataset.json").read_text())

@@ -1,0 +1,1 @@
+"""One request to PostHog, whatever it is for, and what all requests of a sync know together."""

@@ -1,0 +1,1 @@
+"""What a terminal needs: arguments, lines of one form, a reader that goes away, the version."""

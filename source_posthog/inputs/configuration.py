@@ -1,0 +1,201 @@
+"""What a configuration means, and in one sentence what is wrong with one, and where."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils import AirbyteTracedException
+from jsonschema import Draft7Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from source_posthog.exact.instants import EARLIEST, instant, iso
+from source_posthog.exact.queries.definitions import queries_fault
+
+_FORMATS = FormatChecker(formats=())
+_FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
+
+MOST_CONFIG_LEVELS = 100  # of JSON within JSON. Many libraries give up, with a traceback, at some hundreds.
+
+
+def normalized(config: Any) -> Any:
+    """`config` as it is meant: no white space around a string, 3 for 3.0, and a start_date that PostHog can store.
+
+    Names with an underscore in front are not the user's: those that the platform adds, and switches of the CDK's own
+    (`_page_size`, `__injected_components_py`), which no configuration may set. They are taken out.
+
+    What is no object, or deeper than MOST_CONFIG_LEVELS, stays as it is.
+    """
+    if not isinstance(config, Mapping) or is_deep(config):
+        return config
+    plain = {name: _tidied(value) for name, value in config.items() if not str(name).startswith("_")}
+    try:
+        if instant(plain["start_date"]) < EARLIEST:
+            plain["start_date"] = iso(EARLIEST).replace(".000000", "")
+    except (KeyError, TypeError, ValueError):
+        pass  # `fault` says so
+    return plain
+
+
+def _tidied(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _tidied(inner) for name, inner in value.items()}
+    return [_tidied(one) for one in value] if isinstance(value, list) else value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether `value`, decoded JSON, has more than MOST_CONFIG_LEVELS levels."""
+    layer = [value]
+    for _ in range(MOST_CONFIG_LEVELS):
+        layer = [inner for one in layer for inner in _inside(one)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str] = ()) -> str:
+    """What is wrong with `config`, a sentence for each option that does not fit the JSON schema `specification`.
+
+    `streams`: the names that no query of the user's own can have.
+
+    "" where nothing is. No value is shown, since a password can stand in a URL; of a URL without one, its server is.
+    """
+    if is_deep(config):
+        levels = f"more than {MOST_CONFIG_LEVELS} levels"
+        return f"The configuration has {levels}: give a JSON object with the connector's options."
+    sentences: dict[str, str] = {}
+    for error in Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config):
+        for option in _options(error):
+            sentences.setdefault(option, _option_sentence(option, error, specification))
+    are_dates = isinstance(config, Mapping) and not sentences.keys() & {"start_date", "end_date"}
+    if are_dates and "end_date" in config and instant(config["end_date"]) <= instant(config["start_date"]):
+        sentences["end_date"] = "The option `end_date` must be later than `start_date`, or omitted."
+    if isinstance(config, Mapping) and isinstance(base_url := config.get("base_url"), str):
+        root, project = meant(base_url)
+        if root:
+            sentences["base_url"] = f"The option `base_url` must be {root}, without anything after it." + (
+                f" To read project {project} only, set `project_ids` to [{project}]." if project else ""
+            )
+        elif "base_url" not in sentences and not is_reachable(base_url):
+            rule = _rule(specification["properties"]["base_url"])
+            sentences["base_url"] = f"The option `base_url` must be {rule}. Its host or port is not valid."
+    if isinstance(config, Mapping) and "queries" in config:
+        sentences["queries"] = queries_fault(config["queries"], streams)  # more than a schema can say
+    return " ".join(sentences[option] for option in sorted(sentences) if sentences[option])
+
+
+def _options(error: ValidationError) -> list[str]:
+    """The names of the options that `error` is about; [""] for the configuration as a whole."""
+    if error.absolute_path:
+        return [str(error.absolute_path[0])]
+    if error.validator == "required":
+        return [str(name) for name in error.validator_value if name not in error.instance]
+    return [""]
+
+
+def _option_sentence(option: str, error: ValidationError, specification: Mapping[str, Any]) -> str:
+    if not option:
+        return "The configuration must be a JSON object with the connector's options."
+    schema = specification["properties"][option]
+    if error.validator == "required" and not error.absolute_path:
+        return f"The option `{option}` is missing: set it to {_rule(schema)}."
+    if error.validator == "uniqueItems":
+        return f"The option `{option}` has duplicates: list each value once."
+    return f"The option `{option}` must be {_rule(schema)}."
+
+
+def _rule(schema: Mapping[str, Any]) -> str:
+    """What a value must be, in words: the spec's own `pattern_descriptor`, else its values, or its type and bounds."""
+    if "pattern_descriptor" in schema:
+        return str(schema["pattern_descriptor"])
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if "minimum" in schema:
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    if schema.get("items", {}).get("type") == "integer":
+        return "a list of positive numbers"
+    return {"array": "a list", "string": "a string", "object": "an object"}.get(schema["type"], str(schema["type"]))
+
+
+# What comes after PostHog's own address in a browser, and in the addresses of its API. A number in it is a project's.
+_PAGE = re.compile(
+    r"/project/(\d+)(?=/|$)"
+    r"|/api(?:/?$|/(?:projects|environments)(?:/(\d+))?(?=/|$))"
+    r"|/(?:settings|organization|login|signup)(?=/|$)"
+)
+
+
+def meant(base_url: str) -> tuple[str, str]:
+    """The address of PostHog itself, where `base_url` is one of a page in it, and the project's number, if it has one.
+
+    "https://us.posthog.com/project/101/insights" -> ("https://us.posthog.com", "101")
+
+    Empty strings where `base_url` is no address of a page, or where it cannot be shown since a password stands in it.
+    A server of one's own may be under a path, PostHog's cloud is not.
+    """
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "", ""
+    if parts.scheme not in ("http", "https") or "@" in base_url or not is_reachable(f"{parts.scheme}://{parts.netloc}"):
+        return "", ""
+    page = _PAGE.search(parts.path)
+    path = "" if host.endswith(".posthog.com") else parts.path[: page.start()] if page else parts.path
+    root = f"{parts.scheme}://{parts.netloc}{path}".rstrip("/")
+    if root.lower() == base_url.rstrip("/").lower():
+        return "", ""
+    return root, next(filter(None, page.groups()), "") if page else ""
+
+
+def is_reachable(base_url: str) -> bool:
+    """Whether host and port of `base_url` can exist; nobody is asked."""
+    try:
+        host = urlsplit(requests.Request("GET", base_url).prepare().url or "").hostname or ""
+        host.encode("idna")  # as the socket does: no label is empty or has more than 63 characters
+    except ValueError:  # also requests' InvalidURL, and UnicodeError
+        return False
+    return "\\" not in base_url and bool(re.fullmatch(r"[\w.-]+|[^/]*:[^/]*", host))
+
+
+class RefusedConfig(dict[str, Any]):
+    """A configuration that fits the spec, so that the CDK's own check of it passes, and that `accepted` refuses.
+
+    Known by its class: a name in it could also stand in a user's configuration.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(api_key="no-key-was-accepted", start_date="2026-01-01T00:00:00Z")
+        self.sentence = sentence
+
+
+class ValidConfig(dict[str, Any]):
+    """A configuration that was found valid, as it is meant; known by its class."""
+
+
+def validated(config: Any, specification: Mapping[str, Any], streams: Collection[str]) -> RefusedConfig | ValidConfig:
+    """`config` as it is meant, or what says why it is refused; see `fault`. Looked at once: what this gave stays."""
+    if isinstance(config, (RefusedConfig, ValidConfig)):
+        return config
+    config = normalized(config)
+    sentence = fault(config, specification, streams)
+    return RefusedConfig(sentence) if sentence else ValidConfig(config)
+
+
+def accepted(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`config`; raises AirbyteTracedException (config_error) where it is RefusedConfig."""
+    if isinstance(config, RefusedConfig):
+        raise AirbyteTracedException(message=config.sentence, failure_type=FailureType.config_error)
+    return config

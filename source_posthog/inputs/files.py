@@ -1,0 +1,186 @@
+"""Reads the files of the command line, and says in one sentence what is wrong with one."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, TextIO
+
+import orjson
+from airbyte_cdk.models import (
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
+    AirbyteStateType,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteCatalogSerializer,
+    FailureType,
+    Type,
+)
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_posthog.inputs.configuration import MOST_CONFIG_LEVELS, is_deep
+
+logger = logging.getLogger("airbyte")
+
+MESSAGES = {*(kind.value for kind in Type), "DEBUG"}  # the last is the CDK's own, for --debug
+STATES = {kind.value for kind in AirbyteStateType}
+PARTS_OF_A_STATE = {"type", "stream", "global", "data"}
+
+CONFIGURED = '{"streams": [{"stream": {...}, "sync_mode": "...", "destination_sync_mode": "..."}]}'
+SAMPLE = "`source-posthog catalog` prints one"
+EXPECTED = {
+    "config": 'an object with the options: {"api_key": "...", "start_date": "2026-01-01T00:00:00Z"}',
+    "catalog": f"a configured catalog: {CONFIGURED}; {SAMPLE}",
+    "state": 'a list of states: [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, '
+    '"stream_state": {...}}}], or what an earlier `read` printed',
+}
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The object in the file at `path`. This and the other two raise AirbyteTracedException (config_error)."""
+    with _opened("config", path) as file:
+        config = json.loads(file.read())
+        if not isinstance(config, dict):
+            raise _Unexpected
+        return config
+
+
+def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
+    with _opened("catalog", path) as file:
+        text = file.read()
+        if _is_discovered(text):
+            raise _problem(
+                f"The catalog file {path} is the output of `discover`, which lists all that can be read. A sync needs "
+                f"a configured catalog, which says what to read and how: {CONFIGURED}; {SAMPLE} of all streams."
+            )
+        catalog = json.loads(text)
+        _require_shallow(catalog)
+        return _loaded(ConfiguredAirbyteCatalogSerializer, catalog)
+
+
+def _is_discovered(text: str) -> bool:
+    """Whether `text` is the output of `discover`, its CATALOG message, or the catalog in it."""
+    try:
+        contents = [json.loads(text)]
+    except ValueError:
+        contents = list(_messages(text.splitlines()))
+    for content in contents:
+        if isinstance(content, dict):
+            streams = content.get("streams")
+            if content.get("type") == "CATALOG":
+                return True
+            if isinstance(streams, list) and any(isinstance(one, dict) and "json_schema" in one for one in streams):
+                return True
+    return False
+
+
+def read_state(path: str | None) -> list[AirbyteStateMessage]:
+    """The states in the file at `path`, the last one of each stream.
+
+    The file is a list of states, as Airbyte gives it, or what a sync printed: its output as it is, read line by line
+    since it can be large, or its STATE messages, in lines or in a list. Lines that are no message are ignored: the last
+    one of a sync that was killed can be half a line. An empty file is the output of a sync that printed nothing.
+    It may also be the states by the names of their streams, as before there were states of a single stream.
+    """
+    if not path:
+        return []
+    with _opened("state", path) as file:
+        first = next((line for line in file if line.strip()), "")
+        if is_output := not first or bool(list(_messages([first]))):
+            contents: Iterable[Any] = _messages(chain([first], file))
+        else:
+            contents = _listed(first + file.read())
+        states: dict[tuple[str | None, str] | None, AirbyteStateMessage] = {}
+        for content in contents:
+            if content.get("type") == "STATE":
+                content = content.get("state")
+            elif content.get("type") in MESSAGES:
+                continue
+            _require_shallow(content)
+            state = _loaded(AirbyteStateMessageSerializer, content)
+            if state.stream is None and state.data is None and state.global_ is None:
+                raise _Unexpected
+            name = state.stream.stream_descriptor if state.stream else None
+            states.pop(key := name and (name.namespace, name.name), None)  # the last one counts, and comes last
+            states[key] = state
+    if is_output and not states:
+        logger.warning(f"The state file {path} has no state, so this is a first sync.")
+    return list(states.values())
+
+
+def _messages(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The protocol's messages and the states in `lines`."""
+    for line in lines:
+        try:
+            content = orjson.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict) and content.get("type") in MESSAGES | STATES:
+            yield content
+
+
+def _listed(text: str) -> list[Any]:
+    """`text` as a list of states or messages."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError:
+        if messages := list(_messages(text.splitlines())):
+            return messages
+        raise
+    if isinstance(content, dict):
+        if isinstance(content.get("states"), list):
+            content = content["states"]
+        elif _is_by_stream(content):
+            content = {"type": AirbyteStateType.LEGACY.value, "data": content}
+    contents = content if isinstance(content, list) else [content] if content else []
+    if not all(isinstance(one, dict) for one in contents):
+        raise _Unexpected
+    return contents
+
+
+def _is_by_stream(content: Mapping[str, Any]) -> bool:
+    """Whether `content` is `{"events": {...}, ...}`. Projects, which have numbers, belong to a stream."""
+    return not content.keys() & PARTS_OF_A_STATE and all(
+        name.isidentifier() and isinstance(one, dict) for name, one in content.items()
+    )
+
+
+class _Unexpected(Exception):
+    """JSON, but not what the file should hold."""
+
+
+def _loaded(serializer: Any, content: Any) -> Any:
+    try:
+        return serializer.load(content)
+    except Exception as error:  # the serializers of the protocol's messages raise errors of their own
+        raise _Unexpected from error
+
+
+def _require_shallow(content: Any) -> None:
+    if is_deep(content):
+        raise RecursionError
+
+
+@contextmanager
+def _opened(kind: str, path: str) -> Iterator[TextIO]:
+    """The file at `path`; says what is wrong with it, whatever comes up while it is read."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            yield file
+            return
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        reason = "is not a text file"
+    except RecursionError:
+        reason = f"has more than {MOST_CONFIG_LEVELS} levels"
+    except ValueError:
+        reason = "is not JSON"
+    except _Unexpected:
+        reason = f"is JSON, but not a {kind}"
+    raise _problem(f"The {kind} file {path} {reason}. Expected: {EXPECTED[kind]}.")
+
+
+def _problem(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, failure_type=FailureType.config_error)

@@ -1,0 +1,1 @@
+"""The classes that the manifest names: how each stream is read, and where its state stands."""

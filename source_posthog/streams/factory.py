@@ -1,0 +1,58 @@
+"""Builds the components that the manifest names."""
+
+from typing import Any, cast
+
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
+from airbyte_cdk.sources.declarative.models.declarative_component_schema import DatetimeBasedCursor, DeclarativeStream
+from airbyte_cdk.sources.declarative.parsers.model_to_component_factory import ModelToComponentFactory
+from airbyte_cdk.sources.declarative.partition_routers.partition_router import PartitionRouter
+from airbyte_cdk.sources.streams.concurrent.cursor import Cursor
+from airbyte_cdk.sources.types import Config
+
+from source_posthog.api.client import MovingWindow
+from source_posthog.api.sync import Sync
+from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer
+from source_posthog.streams.event_windows import DeclaredWindows
+from source_posthog.streams.query_cursor import QueryCursor
+
+
+class ComponentFactory(ModelToComponentFactory):
+    """The CDK's factory, and three things that it cannot do.
+
+    It hands `sync` to each custom component that has a field of this name. It lets a partition router of ours be the
+    cursor of its stream: the CDK has custom partition routers, but no custom cursors. And its request budget leaves no
+    threads behind.
+    """
+
+    def __init__(self, sync: Sync, configured_catalog: ConfiguredAirbyteCatalog | None = None, **options: Any) -> None:
+        super().__init__(configured_catalog=configured_catalog, **options)
+        self._sync = sync
+        self._incremental = {
+            one.stream.name
+            for one in (configured_catalog.streams if configured_catalog else [])
+            if one.sync_mode == SyncMode.incremental
+        }
+
+    def create_custom_component(self, model: Any, config: Config, **kwargs: Any) -> Any:
+        return super().create_custom_component(model, config, **{**kwargs, "sync": self._sync})
+
+    def create_moving_window_call_rate_policy(self, model: Any, config: Config, **kwargs: Any) -> Any:
+        """A policy of ours, in place of the CDK's."""
+        rates = [self._create_component_from_model(model=rate, config=config) for rate in model.rates]
+        return MovingWindow(
+            rates, [self._create_component_from_model(model=matcher, config=config) for matcher in model.matchers]
+        )
+
+    def _build_concurrent_cursor(
+        self, model: DeclarativeStream, stream_slicer: PartitionRouter | None, config: Config
+    ) -> Cursor:
+        if isinstance(stream_slicer, EventsCartesianProductStreamSlicer):
+            declared = DeclaredWindows(cast(DatetimeBasedCursor, model.incremental_sync).dict(), config)
+            stream_slicer.bind(str(model.name), declared, self._connector_state_manager, self._message_repository)
+            return stream_slicer
+        if isinstance(stream_slicer, QueryCursor) and stream_slicer.column:
+            name = str(model.name)
+            is_incremental = name in self._incremental
+            stream_slicer.bind(name, is_incremental, self._connector_state_manager, self._message_repository)
+            return stream_slicer
+        return super()._build_concurrent_cursor(model, stream_slicer, config)

@@ -1,0 +1,120 @@
+"""What is known of each project while its events are read."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from source_posthog.api.errors import Skipped
+from source_posthog.api.once import Slots, Switch
+from source_posthog.exact.events.reach import Reach
+from source_posthog.exact.events.windows import Window
+
+# How often a window that waits for an older one looks whether that is still being read, in seconds.
+LOOK_AGAIN = 1.0
+
+
+class Turns(Protocol):
+    """Who may read on, so that a stop loses little: see `Ledger`."""
+
+    def may_read_on(self, window: Window) -> bool:
+        """Whether `window` may ask for a page now."""
+        ...
+
+    def expect(self, window: Window) -> None:
+        """`window` asks for a page: it counts until it is covered."""
+        ...
+
+
+class Lane:
+    """One project in one sync, for all threads that read its windows.
+
+    Attributes:
+        requests: one for each request of the project that may run.
+        reach: how long a range the server can answer.
+        late_reach: the same, where it looks at when events arrived.
+        is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
+            its state waits for that window, so the next sync would read all later ones again.
+        first_event_asked: whether its empty history was looked for; hold `history` to look at this and the next.
+        instants_checked: whether its events are known to be at the instants that they show.
+    """
+
+    def __init__(self, requests: threading.BoundedSemaphore) -> None:
+        self.requests = requests
+        self.reach = Reach()
+        self.late_reach = Reach()
+        self.is_abandoned = False
+        self.history = threading.Lock()
+        self.first_event_asked = False
+        self.instants_checked = False
+        self._is_counted = False
+        self._reading: list[Window] = []
+        self._progress = threading.Condition()
+
+    def counts(self) -> bool:
+        """Whether its events are to be counted now: once."""
+        with self._progress:
+            is_first, self._is_counted = not self._is_counted, True
+        return is_first
+
+    @contextmanager
+    def reading(self, window: Window) -> Iterator[None]:
+        """`window` is being read inside."""
+        with self._progress:
+            self._reading.append(window)
+        try:
+            yield
+        finally:
+            with self._progress:
+                self._reading.remove(window)
+                self._progress.notify_all()
+
+    def moved(self) -> None:
+        """More of the project is emitted."""
+        with self._progress:
+            self._progress.notify_all()
+
+    @contextmanager
+    def turn(self, window: Window, turns: Turns) -> Iterator[None]:
+        """A place for a request of `window`, once it may emit what that brings, and while it still may.
+
+        Raises Skipped where the lane is.
+        """
+        while True:
+            with self._progress:
+                while not self._is_next(window, turns):
+                    self._progress.wait(LOOK_AGAIN)
+            with self.requests:
+                with self._progress:  # others have read on while this one waited for its place
+                    is_next = self._is_next(window, turns)
+                    if is_next:
+                        turns.expect(window)
+                if is_next:
+                    yield
+                    return
+
+    def _is_next(self, window: Window, turns: Turns) -> bool:
+        """Whether `window` may read on, or no other that is being read may either. Raises Skipped."""
+        if self.is_abandoned:
+            raise Skipped
+        return turns.may_read_on(window) or not any(turns.may_read_on(one) for one in self._reading if one != window)
+
+
+class Lanes:
+    """The lanes of a sync, by project.
+
+    `slots`: for the requests that may run at the same time.
+
+    Attributes:
+        filter_refused: the server does not know how to filter events by their arrival.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._lanes: dict[Any, Lane] = {}
+        self.filter_refused = Switch()
+
+    def of(self, project_id: Any) -> Lane:
+        with self._lock:
+            return self._lanes.setdefault(project_id, Lane(self._slots.of(project_id)))
