@@ -8,18 +8,22 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 # Thousands of modules are imported by hundreds of processes: what Python compiles of them is kept, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast coverage lint prove mutants bench fields lock clean
+.PHONY: demo test test-fast ecosystem coverage lint prove mutants bench fields lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m tools.demo
 
-# A test at a time goes to whichever worker is free; integration_tests/conftest.py says which files stay together.
+# A test at a time goes to whichever worker is free; conftest.py says which files stay together.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadscope
 
 # Seconds, for the loop while you write: the core with fewer random cases, the units, and a few whole syncs.
 test-fast: $(STAMP)
 	@WINDOWS=250 SYNCS=100 TABLES=100 $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
+
+# What needs other programs (PyAirbyte, Dagster, Postgres, the steps of the image), and the documents.
+ecosystem: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist loadscope ecosystem_tests
 
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)

@@ -1,8 +1,18 @@
-"""Makes the virtual environments that the chosen tests need, side by side, since together they take two minutes."""
+"""Makes the virtual environments that the chosen tests need, side by side, since together they take two minutes.
+
+The fixtures of whole syncs apply here too.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from integration_tests.harness.fixtures import any_day, clickhouse, engine, waits
+from posthog_server.parsed_once import parse_once
+
+__all__ = ["any_day", "clickhouse", "engine", "environments", "waits"]
+
+parse_once()
 
 
 @pytest.fixture(scope="session", autouse=True)

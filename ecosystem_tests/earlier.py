@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from integration_tests.connector import Output, arguments, output
+from integration_tests.harness.connector import Output, arguments, output
 from posthog_server.environments import environment
 
 # 1.1.25 is bound to a CDK of 2024, whose libraries cannot be installed on Python 3.12 and later.

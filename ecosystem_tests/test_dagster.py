@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from integration_tests.connector import expected_keys
+from integration_tests.harness.connector import expected_keys
 from posthog_server import (
     DAY,
     KEY,

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ecosystem_tests.documents import DOCUMENTS, code
-from integration_tests.connector import config
+from integration_tests.harness.connector import config
 from posthog_server import PostHogServer, demo_account
 from posthog_server.environments import ROOT
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecosystem_tests.earlier import VERSIONS, make, run_earlier
-from integration_tests.connector import STREAMS, Output, config, expected_keys, run
+from integration_tests.harness.connector import Output, config, expected_keys, run
 from posthog_server import (
     DAY,
     SECOND,
@@ -22,6 +22,7 @@ from posthog_server import (
     make_rows,
     microseconds,
 )
+from posthog_server.api import STREAMS
 
 START = microseconds("2026-02-01T00:00:00Z")
 LAST = START + 20 * DAY  # the newest event of the earlier release's sync

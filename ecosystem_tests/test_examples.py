@@ -17,7 +17,7 @@ from ecosystem_tests import postgres
 from ecosystem_tests.accounts import small_account
 from ecosystem_tests.documents import section
 from ecosystem_tests.test_pyairbyte import CONNECTOR, pyairbyte
-from integration_tests.connector import config, expected_keys, output
+from integration_tests.harness.connector import config, expected_keys, output
 from posthog_server import (
     Account,
     Event,

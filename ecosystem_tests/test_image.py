@@ -18,8 +18,9 @@ import yaml
 
 from ecosystem_tests.dockerfile import Build, Stage
 from ecosystem_tests.nobody import as_nobody
-from integration_tests.connector import STREAMS, Output, arguments, catalog, config, expected_keys, output
+from integration_tests.harness.connector import Output, arguments, catalog, config, expected_keys, output
 from posthog_server import PostHogServer, demo_account
+from posthog_server.api import STREAMS
 from posthog_server.environments import LOCK, ROOT, environment
 
 COMMIT = "0a1b2c3"

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from ecosystem_tests.accounts import add_event, small_account
-from integration_tests.connector import STREAMS, config, expected_keys
+from integration_tests.harness.connector import config, expected_keys
 from posthog_server import Account, PostHogServer, account_with, microseconds
+from posthog_server.api import STREAMS
 from posthog_server.clickhouse import ClickHouse
 from posthog_server.environments import ROOT, environment
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, project_state, run
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, project_state, run
 from posthog_server import (
     DAY,
     Fault,
@@ -23,6 +23,7 @@ from posthog_server import (
     rewrite,
     wrong_key,
 )
+from posthog_server.api import STREAMS
 
 START = microseconds("2026-10-01T00:00:00Z")
 SCOPES = {

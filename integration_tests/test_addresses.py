@@ -10,7 +10,7 @@ import requests
 import requests_mock
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Status, Type
 
-from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, run
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
     KEY,
@@ -24,6 +24,7 @@ from posthog_server import (
     not_found,
     redirect,
 )
+from posthog_server.api import STREAMS
 from posthog_server.traffic import error_body
 from source_posthog import SourcePosthog
 

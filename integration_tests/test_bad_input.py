@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import (
+from integration_tests.harness.connector import (
     Output,
     catalog,
     config,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, Way, catalog, config, project_state, run, run_command
-from integration_tests.in_process import URL, answers_from, now_is
+from integration_tests.harness.connector import Output, Way, catalog, config, project_state, run, run_command
+from integration_tests.harness.in_process import URL, answers_from, now_is
 from posthog_server import (
     KEY,
     SECOND,

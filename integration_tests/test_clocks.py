@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
-from integration_tests.connector import catalog, config, expected_keys, run
-from integration_tests.in_process import URL, answers_from, now_is, sync
+from integration_tests.harness.connector import catalog, config, expected_keys, run
+from integration_tests.harness.in_process import URL, answers_from, now_is, sync
 from posthog_server import DAY, SECOND, PostHog, account_with, event, isoformat, make_events
 from posthog_server import microseconds as at
 from source_posthog import SourcePosthog

@@ -12,8 +12,9 @@ import pytest
 from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
-from integration_tests.connector import STREAMS, config, run_command
+from integration_tests.harness.connector import config, run_command
 from posthog_server import PostHogServer, account_with, event
+from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog, configured_catalog
 from source_posthog.command import version as version_module
 from source_posthog.command.entrypoint import execute, of_one_form

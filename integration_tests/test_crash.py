@@ -9,9 +9,9 @@ from itertools import islice
 
 import pytest
 
-from integration_tests.connector import Output, catalog, config, run_command, run_until_killed
-from integration_tests.in_process import answers_from, messages, now_is, sync, unread_states
-from integration_tests.test_proof import MINUTE, NOW, START, ties
+from integration_tests.harness.bursts import MINUTE, NOW, START, ties
+from integration_tests.harness.connector import Output, catalog, config, run_command, run_until_killed
+from integration_tests.harness.in_process import answers_from, messages, now_is, sync, unread_states
 from posthog_server import (
     DAY,
     SECOND,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from integration_tests.connector import run
+from integration_tests.harness.connector import run
 from tools import demo
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, Way, catalog, config, run
-from integration_tests.in_process import answers_from, messages, now_is
-from integration_tests.test_late_events import HOUR, LATER, NOW, START, Connection, late
+from integration_tests.harness.connection import HOUR, LATER, NOW, START, Connection, late
+from integration_tests.harness.connector import Output, Way, catalog, config, run
+from integration_tests.harness.in_process import answers_from, messages, now_is
 from posthog_server import (
     DAY,
     Account,

@@ -16,8 +16,8 @@ from unittest.mock import patch
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.connector import arguments, catalog, config
-from integration_tests.in_process import URL, answers_from
+from integration_tests.harness.connector import arguments, catalog, config
+from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     DAY,
     Fault,
@@ -139,7 +139,7 @@ def test_the_command_ends_with_130_after_ctrl_c_while_it_lists_the_projects(serv
 PROGRAM = """
 import sys
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Type
-from integration_tests.connector import catalog, config
+from integration_tests.harness.connector import catalog, config
 from source_posthog import SourcePosthog
 
 wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events", "cohorts"))

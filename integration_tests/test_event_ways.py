@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
-from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.test_late_events import LATER, NOW, START, connection, late
+from integration_tests.harness.connection import LATER, NOW, START, connection, late
+from integration_tests.harness.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import answers_from, now_is, sync
 from posthog_server import (
     DAY,
     SECOND,

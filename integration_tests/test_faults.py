@@ -9,7 +9,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from integration_tests.connector import QUERY, STREAMS, Output, catalog, config, expected_keys, run
+from integration_tests.harness.connector import QUERY, Output, catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
     Account,
@@ -36,6 +36,7 @@ from posthog_server import (
     too_slow,
     truncated,
 )
+from posthog_server.api import STREAMS
 
 START = microseconds("2026-10-01T00:00:00Z")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, catalog, config, events_state, run, run_command
+from integration_tests.harness.connector import Output, catalog, config, events_state, run, run_command
 from posthog_server import Fault, PostHogServer, account_with, event, missing_scope
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, catalog, config, expected_keys, project_state, run
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, project_state, run
 from posthog_server import (
     DAY,
     SECOND,

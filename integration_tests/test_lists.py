@@ -9,8 +9,8 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from integration_tests.connector import Output, catalog, config, expected_keys, run
-from integration_tests.in_process import URL, answers_from
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     Account,
     Fault,

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets, update_secrets
 
-from integration_tests.connector import Output, arguments, catalog, config, run, run_command
-from integration_tests.in_process import URL, answers_from
+from integration_tests.harness.connector import Output, arguments, catalog, config, run, run_command
+from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import KEY, Fault, Key, PostHog, PostHogServer, account_with, event
 from posthog_server.clickhouse import ClickHouse
 from source_posthog import SourcePosthog

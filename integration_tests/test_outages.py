@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, run
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
     Fault,
@@ -29,6 +29,7 @@ from posthog_server import (
     throttled,
     too_slow,
 )
+from posthog_server.api import STREAMS
 
 START = microseconds("2026-10-01T00:00:00Z")
 LISTS = [stream for stream in STREAMS if stream not in ("projects", "events")]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, Way, expected_keys
-from integration_tests.in_process import answers_from, now_is, sync
-from integration_tests.test_late_events import NOW, START
+from integration_tests.harness.connection import NOW, START
+from integration_tests.harness.connector import Output, Way, expected_keys
+from integration_tests.harness.in_process import answers_from, now_is, sync
 from posthog_server import (
     DAY,
     Account,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, catalog, config, run
+from integration_tests.harness.connector import Output, catalog, config, run
 from posthog_server import (
     DAY,
     Account,

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from integration_tests.connector import (
+from integration_tests.harness.connector import (
     LIST,
     QUERY,
     Output,
@@ -20,7 +20,7 @@ from integration_tests.connector import (
     run_command,
     run_until_killed,
 )
-from integration_tests.in_process import answers_from, messages, now_is, sync
+from integration_tests.harness.in_process import answers_from, messages, now_is, sync
 from posthog_server import (
     DAY,
     Account,

@@ -8,8 +8,8 @@ import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, SyncMode, Type
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 
-from integration_tests.connector import STREAMS, catalog, config, expected_keys, project_state, run
-from integration_tests.in_process import answers_from, sync
+from integration_tests.harness.connector import catalog, config, expected_keys, project_state, run
+from integration_tests.harness.in_process import answers_from, sync
 from posthog_server import (
     DAY,
     KEY,
@@ -24,6 +24,7 @@ from posthog_server import (
     microseconds,
     rewrite,
 )
+from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog
 
 START = microseconds("2026-01-02T00:00:00Z")

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from integration_tests.connector import START_DATE, Output, events_state
-from integration_tests.in_process import answers_from, now_is, sync, unread_states
-from posthog_server import DAY, SECOND, Event, PostHog, account_with, event, isoformat, microseconds
-from posthog_server.values import EPOCH, random_uuid
+from integration_tests.harness.bursts import BOUNDARY, HOUR, MINUTE, NOW, START, one_event, spread, ties
+from integration_tests.harness.connector import Output, events_state
+from integration_tests.harness.in_process import answers_from, now_is, sync, unread_states
+from posthog_server import DAY, SECOND, Event, PostHog, account_with, isoformat, microseconds
+from posthog_server.values import EPOCH
 from source_posthog.exact.instants import instant
 
 settings.register_profile(
@@ -35,8 +36,6 @@ settings.register_profile(
 )
 PROFILE = settings.get_profile("prove" if os.environ.get("PROOF") == "long" else "ci")
 
-START = microseconds(START_DATE)
-MINUTE, HOUR = 60 * SECOND, 3600 * SECOND
 pytestmark = pytest.mark.usefixtures("way")
 
 LIMIT = 1000  # what the connector asks for; a server with a higher cap gives no more
@@ -191,22 +190,7 @@ def _burst(
         f"{number} events {'from' if forward else 'to'} {isoformat(anchor)} in {span} us, {alike} digits alike"
     )
     low, high = (anchor, anchor + span) if forward else (anchor - span, anchor)
-    return [_event(rng, rng.randint(low, high), alike) for _ in range(number)]
-
-
-def _event(rng: random.Random, at: int, alike: int = 0) -> Event:
-    id = random_uuid(rng)
-    return event(at, id[: len(id) - alike] + "a" * alike)
-
-
-def ties(number: int, at: int, alike: int = 0, seed: int = 0) -> list[Event]:
-    rng = random.Random(f"{number} {at} {seed}")
-    return [_event(rng, at, alike) for _ in range(number)]
-
-
-def spread(number: int, low: int, high: int) -> list[Event]:
-    """Events at even distances in [low, high)."""
-    return [event(low + (high - low) * place // number) for place in range(number)]
+    return [one_event(rng, rng.randint(low, high), alike) for _ in range(number)]
 
 
 def reached(entry: dict[str, str]) -> int:
@@ -267,10 +251,6 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
 @given(cases())
 def test_every_event_is_emitted_once_whatever_the_data_the_windows_the_state_and_the_page_size(case: Case) -> None:
     require_every_event_once(case)
-
-
-NOW = START + 45 * DAY  # two windows of 30 days: [0, 30) and [30, 45)
-BOUNDARY = START + 30 * DAY
 
 
 @pytest.mark.parametrize("cap", [100, 250, 1000])

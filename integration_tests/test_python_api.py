@@ -8,8 +8,9 @@ import pytest
 import requests_mock
 from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalogSerializer, Status, Type
 
-from integration_tests.connector import STREAMS, catalog, config, expected_keys, run
+from integration_tests.harness.connector import catalog, config, expected_keys, run
 from posthog_server import Fault, PostHogServer, account_with, event, missing_scope
+from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog
 
 CATALOG = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))

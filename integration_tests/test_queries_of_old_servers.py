@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import config, run
-from integration_tests.in_process import URL, answers_from
-from integration_tests.visits import COLUMNS, VISITS, configured, due, last_state, posthog_with_visits, read, uuid
+from integration_tests.harness.connector import config, run
+from integration_tests.harness.in_process import URL, answers_from
+from integration_tests.harness.visits import (
+    COLUMNS,
+    VISITS,
+    configured,
+    due,
+    last_state,
+    posthog_with_visits,
+    read,
+    uuid,
+)
 from posthog_server import Age, Fault, PostHog, Seen, account_with, event
 from posthog_server.clickhouse import ClickHouse
 from posthog_server.traffic import error_body

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import config, run
-from integration_tests.in_process import URL, answers_from
-from integration_tests.visits import COLUMNS, VISITS, configured, due, posthog_with_visits, read, rows, visits
+from integration_tests.harness.connector import config, run
+from integration_tests.harness.in_process import URL, answers_from
+from integration_tests.harness.visits import COLUMNS, VISITS, configured, due, posthog_with_visits, read, rows, visits
 from posthog_server import (
     Fault,
     PostHog,

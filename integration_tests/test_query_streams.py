@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import config, run
-from integration_tests.in_process import URL, answers_from, now_is
-from integration_tests.visits import (
+from integration_tests.harness.connector import config, run
+from integration_tests.harness.in_process import URL, answers_from, now_is
+from integration_tests.harness.visits import (
     COLUMNS,
     INSTANT,
     VISITS,

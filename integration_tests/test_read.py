@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 
-from integration_tests.connector import (
-    STREAMS,
+from integration_tests.harness.connector import (
     Output,
     catalog,
     config,
@@ -33,6 +32,7 @@ from posthog_server import (
     make_events,
     microseconds,
 )
+from posthog_server.api import STREAMS
 from source_posthog.exact.instants import instant
 
 START = microseconds("2026-01-01T00:00:00Z")

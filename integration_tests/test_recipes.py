@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import catalog, config, run
-from integration_tests.in_process import URL, answers_from
+from integration_tests.harness.connector import catalog, config, run
+from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import PostHog, account_with, event, make_persons
 from posthog_server.clickhouse import ClickHouse
 from posthog_server.grammar import parse_select

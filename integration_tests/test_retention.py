@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import Output, config, expected_keys, project_state, run
-from integration_tests.connector import catalog as configured
-from integration_tests.in_process import URL, answers_from, now_is
+from integration_tests.harness.connector import Output, config, expected_keys, project_state, run
+from integration_tests.harness.connector import catalog as configured
+from integration_tests.harness.in_process import URL, answers_from, now_is
 from posthog_server import (
     Account,
     Fault,

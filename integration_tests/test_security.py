@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration_tests.connector import catalog, config, run, run_command
+from integration_tests.harness.connector import catalog, config, run, run_command
 from posthog_server import (
     Fault,
     Key,

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from integration_tests.asking import ARRIVED, START, identifier, ids, listed, posthog
+from integration_tests.harness.asking import ARRIVED, START, identifier, ids, listed, posthog
 from posthog_server import (
     DAY,
     KEY,

@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from integration_tests.asking import PATH, START, UTC, asked, column, counted, identifier, ids, listed, posthog, refusal
+from integration_tests.harness.asking import (
+    PATH,
+    START,
+    UTC,
+    asked,
+    column,
+    counted,
+    identifier,
+    ids,
+    listed,
+    posthog,
+    refusal,
+)
 from posthog_server import (
     DAY,
     SECOND,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.asking import PATH, START, UTC, column, identifier, refusal
+from integration_tests.harness.asking import PATH, START, UTC, column, identifier, refusal
 from posthog_server import (
     DAY,
     SECOND,

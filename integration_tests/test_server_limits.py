@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 import requests
 
-from integration_tests.asking import PATH, START, asked, counted, identifier, posthog, refusal
+from integration_tests.harness.asking import PATH, START, asked, counted, identifier, posthog, refusal
 from posthog_server import (
     DAY,
     KEY,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.asking import PATH, START, UTC, asked, column, counted, identifier, ids, listed, posthog
+from integration_tests.harness.asking import PATH, START, UTC, asked, column, counted, identifier, ids, listed, posthog
 from posthog_server import (
     DAY,
     SECOND,

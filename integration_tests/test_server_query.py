@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.asking import ARRIVED, PATH, START, asked, column, counted, identifier, posthog, refusal
+from integration_tests.harness.asking import ARRIVED, PATH, START, asked, column, counted, identifier, posthog, refusal
 from posthog_server import (
     DAY,
     KEY,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.connector import Output, catalog, config, events_state, output, project_state, run
-from integration_tests.in_process import answers_from
-from integration_tests.visits import VISITS, instant, posthog_with_visits
-from integration_tests.visits import read as read_queries
+from integration_tests.harness.connector import Output, catalog, config, events_state, output, project_state, run
+from integration_tests.harness.in_process import answers_from
+from integration_tests.harness.visits import VISITS, instant, posthog_with_visits
+from integration_tests.harness.visits import read as read_queries
 from posthog_server import DAY, PostHogServer, account_with, event
 from posthog_server import microseconds as at
 from posthog_server.clickhouse import ClickHouse

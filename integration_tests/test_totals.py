@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import LIST, QUERY, Output, expected_keys
-from integration_tests.in_process import answers_from, now_is, sync
+from integration_tests.harness.connector import LIST, QUERY, Output, expected_keys
+from integration_tests.harness.in_process import answers_from, now_is, sync
 from posthog_server import (
     DAY,
     Account,

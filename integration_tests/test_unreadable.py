@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.connector import QUERY, Output, Way, catalog, config, expected_keys, run
-from integration_tests.in_process import URL, answers_from, now_is, unread_states
+from integration_tests.harness.connector import QUERY, Output, Way, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import URL, answers_from, now_is, unread_states
 from posthog_server import (
     DAY,
     SECOND,

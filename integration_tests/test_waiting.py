@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit
 
-from integration_tests.connector import Output, catalog, config, expected_keys, run
-from integration_tests.in_process import answers_from, now_is
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import answers_from, now_is
 from posthog_server import (
     DAY,
     SECOND,

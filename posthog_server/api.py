@@ -36,6 +36,8 @@ SCOPES = {
     "insights": "insight:read",
 }
 
+STREAMS = tuple(name for name in SCOPES if name != "query")
+
 # Of one project.
 EVENT_LISTS_AT_ONCE = 2
 QUERIES_AT_ONCE = 3

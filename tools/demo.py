@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from integration_tests.connector import STREAMS, Output, catalog, config, expected_keys, run_command
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run_command
 from posthog_server import Account, Event, PostHogServer, demo_account, event
+from posthog_server.api import STREAMS
 from posthog_server.demo import BUSY, GAP
 
 Run = Callable[..., Output]

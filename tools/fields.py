@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from integration_tests.connector import STREAMS
+from posthog_server.api import STREAMS
 from source_posthog.streams.event_windows import MANIFEST
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fields.md"

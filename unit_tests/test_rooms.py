@@ -1,6 +1,7 @@
 """The package is a house of rooms: imports go down only, and a name stands once."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,3 +72,9 @@ def test_a_name_stands_once() -> None:
         for name in names(file):
             where[name].append(str(file.relative_to(PACKAGE)))
     assert {name for name, found in where.items() if len(found) > 1} == set(SEVERAL_TIMES), where
+
+
+@pytest.mark.parametrize("folder", ["unit_tests", "posthog_server"])
+def test_units_and_the_server_need_no_whole_syncs(folder: str) -> None:
+    code = {str(file): file.read_text() for file in (PACKAGE.parent / folder).rglob("*.py")}
+    assert [name for name, text in code.items() if re.search(r"^\s*(from|import) integration_tests", text, re.M)] == []

@@ -14,12 +14,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from integration_tests import connector
-from posthog_server.api import SCOPES
+from posthog_server import api, known_fields
 from source_posthog import SourcePosthog
 from source_posthog.api.health import TroubleKind
 from tools import fields
-from unit_tests import test_schemas
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {"api_key": "phx_", "start_date": "2026-01-01T00:00:00Z"}
@@ -66,9 +64,8 @@ PLACES: dict[str, tuple[Callable[[], list[str]], list[str]]] = {
         ],
         STREAMS,
     ),
-    "integration_tests/connector.py, STREAMS": (lambda: list(connector.STREAMS), STREAMS),
-    "posthog_server/api.py, SCOPES": (lambda: [one for one in SCOPES if one != "query"], STREAMS),
-    "unit_tests/test_schemas.py, FIELDS": (lambda: list(test_schemas.FIELDS), STREAMS),
+    "posthog_server/api.py, STREAMS": (lambda: list(api.STREAMS), STREAMS),
+    "posthog_server/known_fields.py, FIELDS": (lambda: list(known_fields.FIELDS), STREAMS),
 }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integration_tests.connector import arguments, catalog
+from integration_tests.harness.connector import arguments, catalog
 
 PEER = "airbyte-source-posthog==1.1.28"
 FOLDER = Path(".bench")

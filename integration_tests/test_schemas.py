@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from integration_tests.connector import catalog, config, run
+from integration_tests.harness.connector import catalog, config, run
 from source_posthog.exact.instants import instant
 from source_posthog.streams.event_windows import MANIFEST
 

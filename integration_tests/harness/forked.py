@@ -13,7 +13,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["integration_tests.fork"])
+FORKS.set_forkserver_preload(["integration_tests.harness.fork"])
 LONGEST_RUN = 300  # seconds
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.connector import Output, catalog, config, run
-from integration_tests.in_process import SOURCE, URL
+from integration_tests.harness.connector import Output, catalog, config, run
+from integration_tests.harness.in_process import SOURCE, URL
 from posthog_server import PostHog, account_with
 from posthog_server.clickhouse import ClickHouse
 

@@ -21,7 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from integration_tests.connector import Output, catalog, config
+from integration_tests.harness.connector import Output, catalog, config
 from posthog_server import Event, PostHog
 from posthog_server.values import EPOCH
 from source_posthog import SourcePosthog

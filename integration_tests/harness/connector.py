@@ -14,11 +14,11 @@ from unittest.mock import patch
 from airbyte_cdk.entrypoint import launch
 from airbyte_cdk.utils import AirbyteTracedException
 
-from integration_tests.forked import run_forked, until_killed
+from integration_tests.harness.forked import run_forked, until_killed
 from posthog_server import KEY, Account
+from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog
 
-STREAMS = ("projects", "cohorts", "feature_flags", "persons", "events", "annotations", "insights")
 START_DATE = "2026-01-01T00:00:00Z"
 
 

@@ -1,0 +1,39 @@
+"""The fixtures of the tests that run the whole connector: those of integration_tests/ and of ecosystem_tests/."""
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from posthog_server.clickhouse import ClickHouse, Engine
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The lengths in seconds of the waits before a request is tried again; they take no time, but the clock moves."""
+    lengths: list[float] = []
+    monkeypatch.setattr("airbyte_cdk.sources.streams.http.rate_limiting.time", SimpleNamespace(sleep=lengths.append))
+    monkeypatch.setattr("source_posthog.api.requester.sleep", lengths.append)
+    monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: time.monotonic() + sum(lengths))
+    return lengths
+
+
+@pytest.fixture(autouse=True)
+def any_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On no day do the start dates of the tests lie so far back that projects are asked for their retention."""
+    monkeypatch.setattr("source_posthog.streams.retention.NEVER_LESS", 1200)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """One ClickHouse for all tests of a process. Its environment is made where it is not there."""
+    with Engine() as running:
+        yield running
+
+
+@pytest.fixture
+def clickhouse(engine: Engine) -> Iterator[ClickHouse]:
+    """The tables of one test; one that needs more than one account makes others of `engine`."""
+    with ClickHouse(engine) as tables:
+        yield tables
