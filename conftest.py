@@ -1,8 +1,12 @@
-"""How the tests are spread over workers."""
+"""Which cases of a matrix run, and how the tests are spread over workers."""
+
+from collections import defaultdict
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tools.proof import LONG, covering
 
 # The tests of these share what takes seconds to make, or an environment into which each run installs the connector.
 TOGETHER = ("ecosystem_tests/test_image.py", "ecosystem_tests/test_earlier_versions.py")
@@ -17,3 +21,18 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return path if path.endswith(TOGETHER) else nodeid
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without PROOF=long, leave out what is marked `only_long`, and of a `matrix` all but each value once."""
+    if LONG:
+        return
+    left_out = {item for item in items if item.get_closest_marker("only_long")}
+    matrices = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("matrix"):
+            matrices[item.nodeid.partition("[")[0]].append(item)
+    for matrix in matrices.values():
+        left_out |= set(matrix).difference(covering(matrix))
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]

@@ -104,6 +104,7 @@ def test_whether_a_project_is_gone_is_asked_once_a_sync(server: PostHogServer) -
 # --- moved (3)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("stream", ["events", "cohorts"])
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_that_drops_the_query_is_refused(server: PostHogServer, stream: str, status: int) -> None:

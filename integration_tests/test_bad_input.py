@@ -231,6 +231,7 @@ def test_names_that_the_platform_injects_are_not_warned_of(server: PostHogServer
     assert warnings(run("check", config=config(server.url, __should_normalize=True, _note=1))) == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("value", [0, 1, "many", None, [], "2026-01-01T00:00:00Z"])
 @pytest.mark.parametrize("name", ["_page_size", "_limit", "_refused", "__injected_components_py"])
 def test_a_configuration_cannot_set_what_is_internal(server: PostHogServer, name: str, value: Any) -> None:

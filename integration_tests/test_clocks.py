@@ -48,6 +48,7 @@ def test_two_syncs_lose_no_event_however_wrong_our_clock_is(hours: int, dated_ah
 DAYS_APART = [-20 * DAY, -DAY - 60 * SECOND, DAY + 60 * SECOND, 20 * DAY, -FIRST, at("9999-12-31T23:59:59Z") - FIRST]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("difference", DAYS_APART, ids=lambda one: f"{one / DAY:.4g} days")
 @pytest.mark.parametrize("stream", ["events", "cohorts"])
 def test_a_clock_that_is_wrong_by_more_than_a_day_fails_the_sync_with_both(stream: str, difference: int) -> None:

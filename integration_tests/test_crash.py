@@ -3,7 +3,6 @@
 PROOF=long tries hundreds of places more.
 """
 
-import os
 import random
 from itertools import islice
 
@@ -22,10 +21,9 @@ from posthog_server import (
     account_with,
     make_events,
 )
+from tools.proof import LONG
 
 pytestmark = pytest.mark.usefixtures("way")
-
-LONG = os.environ.get("PROOF") == "long"
 
 
 def varied_account(seed: int) -> Account:
@@ -57,7 +55,8 @@ def keys(account: Account) -> set[tuple[int, str]]:
     return {(project.id, event.id) for project in account.projects.values() for event in project.events}
 
 
-@pytest.mark.parametrize("seed", range(220 if LONG else 40))
+@pytest.mark.matrix
+@pytest.mark.parametrize("seed", range(220 if LONG else 12))
 def test_a_sync_that_ends_after_any_message_is_completed_by_the_next_one(seed: int) -> None:
     rng = random.Random(seed)
     account = varied_account(seed // 4)  # four places to end at for each account
@@ -98,7 +97,7 @@ def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once
     assert got | set(last.keys("events")) == keys(account)
 
 
-@pytest.mark.parametrize("lines", [1 + 63 * place for place in range(20 if LONG else 4)])
+@pytest.mark.parametrize("lines", [1 + 63 * place for place in range(20 if LONG else 2)])
 def test_a_killed_process_loses_nothing(lines: int) -> None:
     """SIGKILL, after so many lines were read from it: never all of its 1400 records, or it could end by itself."""
     account = account_with(

@@ -208,6 +208,7 @@ def test_a_server_without_the_filter_by_arrival_keeps_the_end_too(way: Way) -> N
 # --- the option
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("end_date", ["2026-01-01T00:00:00Z", "2025-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
 @pytest.mark.parametrize("command", ["check", "discover", "read"])
 def test_an_end_that_is_not_after_the_start_is_refused(command: str, end_date: str) -> None:

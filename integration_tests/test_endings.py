@@ -31,7 +31,7 @@ from posthog_server import (
 )
 from source_posthog import SourcePosthog, engine
 
-ENOUGH = 20.0  # seconds for a process to end, on a machine that is busy; it would wait for 2,000 otherwise
+ENOUGH = 300.0  # seconds for a process to end, on a machine however busy; it would wait for 2,000 otherwise
 MORE_THAN_THE_QUEUE_HOLDS = 25_000
 START = microseconds("2026-01-01T00:00:00Z")
 

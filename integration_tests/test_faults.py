@@ -146,6 +146,7 @@ PASSING = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 @pytest.mark.parametrize("stream", ["events", "query", "insights", "persons"])
 def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(

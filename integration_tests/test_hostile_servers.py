@@ -62,6 +62,7 @@ def require_honest_states(output: Output, made: Account) -> None:
 # --- windows that end in any order, or fail
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("workers", [2, 10, 40])
 def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_end(seed: int, workers: int) -> None:

@@ -53,6 +53,7 @@ def test_nothing_is_repeated_but_what_arrived_within_the_margin_and_the_newest_e
     assert third.keys("events") == [(7, newest.id)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("number", [230, 1300])
 @pytest.mark.parametrize("span", [1, 20 * DAY], ids=["on one microsecond", "spread"])
 def test_more_late_events_than_a_page_come_all(number: int, span: int) -> None:
@@ -325,6 +326,7 @@ def test_a_server_that_refuses_the_filter_is_read_the_old_way_and_the_log_says_s
     assert instant(arrived(second)) == instant(isoformat(NOW))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("span", [1, 3 * HOUR], ids=["on one microsecond", "spread"])
 @pytest.mark.parametrize("page", [1, 2, 9])
 def test_a_filter_that_is_refused_on_a_later_page_repeats_nothing_in_that_sync(way: Way, page: int, span: int) -> None:

@@ -70,6 +70,7 @@ def more_than(rows: int) -> Callable[[Seen], bool]:
     return lambda seen: int(seen.query["limit"]) > rows
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("fault", TOO_MUCH.values(), ids=TOO_MUCH)
 @pytest.mark.parametrize("stream", ["persons", "cohorts", "annotations", "feature_flags"])
 def test_a_page_that_is_too_much_is_asked_for_with_fewer_rows_from_where_it_stood(

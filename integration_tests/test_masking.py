@@ -76,6 +76,7 @@ ODD_KEYS = [
 ]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("key", ODD_KEYS, ids=ascii)
 @pytest.mark.parametrize("command", ["check", "read", "discover"])
 def test_a_key_with_characters_that_no_key_has_is_refused_and_not_shown(

@@ -189,6 +189,7 @@ def test_one_page_of_html_for_the_list_of_projects_is_asked_for_again(server: Po
     assert_complete(read(server, "cohorts", "events"), server, "cohorts", "events")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 @pytest.mark.parametrize("body", [{"detail": None}, {"detail": 5}, {"detail": ["x"]}, [], ["x"], "text", 5, None, {}])
 @pytest.mark.parametrize("stream", ["events", "cohorts"])

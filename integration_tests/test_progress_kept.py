@@ -35,6 +35,7 @@ from posthog_server import (
 
 START = microseconds("2026-09-01T00:00:00Z")
 MOST_READ_AGAIN = {"events": 50_000, "query": 100_000}
+ONLY_LONG = pytest.mark.only_long  # one of each kind runs in `make test`
 
 
 def bare_events(number: int, days: int, seed: int = 1) -> list[Event]:
@@ -59,13 +60,12 @@ def size(output: Output, kind: str) -> int:
 @pytest.mark.parametrize(
     ("way", "number", "days", "step", "lines"),
     [
-        (LIST, 90_000, 28, 30, 30_000),
-        (LIST, 90_000, 28, 30, 75_000),
-        (LIST, 90_000, 28, 7, 60_000),
-        (LIST, 90_000, 80, 1, 70_000),
-        (QUERY, 180_000, 28, 30, 150_000),
+        pytest.param(LIST, 90_000, 28, 30, 75_000, id="late in one window"),
+        pytest.param(LIST, 90_000, 28, 30, 30_000, id="early in one window", marks=ONLY_LONG),
+        pytest.param(LIST, 90_000, 28, 7, 60_000, id="windows of a week", marks=ONLY_LONG),
+        pytest.param(LIST, 90_000, 80, 1, 70_000, id="windows of a day", marks=ONLY_LONG),
+        pytest.param(QUERY, 180_000, 28, 30, 150_000, id="by queries", marks=ONLY_LONG),
     ],
-    ids=["early in one window", "late in one window", "windows of a week", "windows of a day", "by queries"],
     indirect=["way"],
 )
 def test_after_a_kill_anywhere_no_more_than_fifty_thousand_events_of_a_project_are_read_again(
@@ -98,7 +98,13 @@ def most_read_again(output: Output, project: str = "7") -> int:
 
 
 @pytest.mark.parametrize(
-    ("way", "number", "days", "most"), [(LIST, 160_000, 80, 50_000), (QUERY, 240_000, 80, 100_000)], indirect=["way"]
+    ("way", "number", "days", "most"),
+    [
+        pytest.param(LIST, 110_000, 80, 50_000, id="list"),
+        pytest.param(LIST, 160_000, 80, 50_000, id="list, more", marks=ONLY_LONG),
+        pytest.param(QUERY, 240_000, 80, 100_000, id="query", marks=ONLY_LONG),
+    ],
+    indirect=["way"],
 )
 def test_a_kill_costs_no_more_with_forty_workers(way: Way, number: int, days: int, most: int) -> None:
     account = account_with({7: bare_events(number, days)})
@@ -118,13 +124,17 @@ def test_a_kill_costs_no_more_where_the_state_has_entries_of_thirty_thousand_pro
     assert set(output.states[-1]) == {"7", *gone}
 
 
-def test_parts_cost_few_requests(way: Way) -> None:
+@pytest.mark.parametrize(
+    "way", [pytest.param(LIST, marks=ONLY_LONG, id="list"), pytest.param(QUERY, id="query")], indirect=True
+)
+def test_parts_cost_few_requests_and_a_kill_in_them_no_more(way: Way) -> None:
     account = account_with({7: bare_events(150_000, 28)})
     with answers_from(posthog := PostHog(account)), now_is(START + 29 * DAY):
         output = sync(start_date="2026-09-01T00:00:00Z")
     assert output.keys("events") == expected_keys(account)["events"]
     assert posthog.count(way.stream) <= {"events": 151 * 1.03, "query": 0.15 * 110}[way.stream]
     assert len(output.states) >= (6 if way is LIST else 2)
+    assert most_read_again(output) <= MOST_READ_AGAIN[way.stream]
 
 
 def test_many_small_projects_get_few_states() -> None:

@@ -26,6 +26,7 @@ from posthog_server import (
 )
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog
+from tools.proof import LONG
 
 START = microseconds("2026-01-02T00:00:00Z")
 
@@ -112,7 +113,7 @@ def test_streams_that_are_asked_for_once_can_be_tried_again_after_a_failure() ->
         assert rows_of(one) == [7, 8]
 
 
-SYNCS = 12  # a thread
+SYNCS = 12 if LONG else 4  # a thread
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["of one source", "of two sources"])
@@ -153,13 +154,13 @@ def test_syncs_at_the_same_time_read_their_own_account_with_their_own_key(shared
             assert server.posthog.count("projects") == SYNCS
 
 
-def test_thousands_of_projects_are_read_once_and_each_is_read_from() -> None:
-    ids = range(1, 2_001)
+def test_many_pages_of_projects_are_read_once_and_each_is_read_from() -> None:
+    ids = range(1, 2_001 if LONG else 501)
     posthog = PostHog(account_with({one: [] for one in ids}))
     with answers_from(posthog):
         output = sync(None, "projects", "annotations")
     asked = Counter(seen.project_id for seen in posthog.requests if seen.stream == "annotations")
-    assert posthog.count("projects") == 20
+    assert posthog.count("projects") == len(ids) // 100
     assert output.status == 0
     assert output.ids("projects") == list(ids)
     assert asked == Counter(ids)

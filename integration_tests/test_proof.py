@@ -4,7 +4,6 @@ in the range is emitted once, and the state says so.
 PROOF=long tries hundreds of cases more, other ones each time.
 """
 
-import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ from integration_tests.harness.in_process import answers_from, now_is, sync, unr
 from posthog_server import DAY, SECOND, Event, PostHog, account_with, isoformat, microseconds
 from posthog_server.values import EPOCH
 from source_posthog.exact.instants import instant
+from tools.proof import LONG
 
 settings.register_profile(
     "ci",
-    max_examples=40,
+    max_examples=8,
     derandomize=True,
     deadline=None,
     database=None,
@@ -34,7 +34,7 @@ settings.register_profile(
 settings.register_profile(
     "prove", settings.get_profile("ci"), max_examples=600, derandomize=False, phases=list(Phase), print_blob=True
 )
-PROFILE = settings.get_profile("prove" if os.environ.get("PROOF") == "long" else "ci")
+PROFILE = settings.get_profile("prove" if LONG else "ci")
 
 pytestmark = pytest.mark.usefixtures("way")
 
@@ -253,6 +253,7 @@ def test_every_event_is_emitted_once_whatever_the_data_the_windows_the_state_and
     require_every_event_once(case)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("cap", [100, 250, 1000])
 @pytest.mark.parametrize("more", [-1, 0, 1], ids=["cap - 1", "cap", "cap + 1"])
 def test_ties_around_the_size_of_a_page_are_read_whole(cap: int, more: int) -> None:
@@ -260,6 +261,7 @@ def test_ties_around_the_size_of_a_page_are_read_whole(cap: int, more: int) -> N
     require_every_event_once(Case({1: events}, NOW, cap))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("pages", [2, 3, 7])
 def test_ties_that_fill_several_pages_are_read_whole_with_older_events_behind_them(pages: int) -> None:
     events = ties(100 * pages + 1, START + 3 * DAY) + spread(120, START, START + 3 * DAY)
@@ -270,6 +272,7 @@ def test_ties_whose_ids_end_alike_are_told_apart_by_more_digits() -> None:
     require_every_event_once(Case({1: ties(150, START + DAY, alike=11) + ties(90, START)}, NOW))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "at",
     [
@@ -290,11 +293,13 @@ def test_ties_at_both_ends_of_a_window_and_across_the_boundary_are_read_once() -
     require_every_event_once(Case({1: around}, NOW))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_page_that_is_exactly_full_with_nothing_older_ends_the_window(number: int) -> None:
     require_every_event_once(Case({1: spread(100 * number, START + DAY, START + 2 * DAY)}, NOW))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("number", [49, 50, 51, 99])
 @pytest.mark.parametrize(
     "span", [30 * SECOND, 4 * MINUTE, 50 * MINUTE, 23 * HOUR], ids=["30 s", "4 min", "50 min", "23 h"]
@@ -305,6 +310,7 @@ def test_events_behind_a_short_page_without_next_are_read(number: int, span: int
     require_every_event_once(Case({1: events}, NOW))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("burst", [499, 500, 700, 999, 1000])
 def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst: int) -> None:
     events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, BOUNDARY, BOUNDARY + DAY)

@@ -102,6 +102,7 @@ def test_check_connection_answers_a_bad_configuration_too() -> None:
 # --- what is said of a refused request
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("command", ["check", "read"])
 @pytest.mark.parametrize("stream", ["projects", "cohorts", "insights", "events"])
 def test_a_refused_request_is_told_in_its_sentence_alone(server: PostHogServer, command: str, stream: str) -> None:

@@ -99,6 +99,7 @@ def test_two_syncs_give_as_many_rows_as_there_are_ids_where_nothing_is_looked_ba
     assert sorted(first.keys("events") + second.keys("events")) == expected_keys(made)["events"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("cap", [100, 250, 1000, 20_000])
 @pytest.mark.parametrize("days", [1, 30, 91])
 def test_every_event_is_read_whatever_the_page_cap_and_the_window(cap: int, days: int) -> None:

@@ -229,6 +229,7 @@ def test_an_endpoint_that_lets_no_personal_key_in_is_told_apart_from_a_missing_a
 # --- answers that are none (20.27, 20.28)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("status", [300, 302, 304, 305, 399])
 @pytest.mark.parametrize("stream", ["events", "query", "cohorts", "projects"])
 def test_a_3xx_with_a_page_in_it_is_no_answer(posthog: PostHog, waits: list[float], stream: str, status: int) -> None:
@@ -260,6 +261,7 @@ def first(column: str | int, value: Any) -> Change:
     return spoil
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("id", [{"a": 1}, [7], True, 1.5, None], ids=json.dumps)
 @pytest.mark.parametrize("stream", ["projects", "cohorts", "events", "query"])
 def test_an_id_of_another_type_ends_in_a_sentence_with_its_place(posthog: PostHog, stream: str, id: Any) -> None:

@@ -52,6 +52,7 @@ TROUBLES = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("flags", [[], ["--debug"]], ids=["info", "debug"])
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_the_key_is_in_no_output_of_any_kind(server: PostHogServer, trouble: str, flags: list[str]) -> None:

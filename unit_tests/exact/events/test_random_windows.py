@@ -1,10 +1,10 @@
-"""Ten thousand random windows, four in ten of them by queries, half of these with instants cut to milliseconds.
+"""A thousand random windows, with PROOF=long ten thousand.
 
+Four in ten of them are read by queries, half of these with instants cut to milliseconds.
 Every event is emitted once, and what counts as read was emitted before. A window that fails is read again by
 `python -m unit_tests.exact.events.test_random_windows SEED`.
 """
 
-import os
 import random
 import sys
 from dataclasses import replace
@@ -17,6 +17,7 @@ from posthog_server import Event, isoformat
 from source_posthog.exact.events.ledger import Ledger
 from source_posthog.exact.events.reach import Reach
 from source_posthog.exact.instants import instant
+from tools.proof import cases
 from unit_tests.exact.events.support import (
     DAY,
     HOUR,
@@ -32,7 +33,7 @@ from unit_tests.exact.events.support import (
     us,
 )
 
-WINDOWS = int(os.environ.get("WINDOWS", "10000"))
+WINDOWS = cases("WINDOWS", 1_000, 10_000)
 A_BLOCK = 250
 
 Identity = tuple[str, str, str]  # id, event, day

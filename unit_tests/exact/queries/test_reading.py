@@ -1,6 +1,5 @@
 """Every row of a query comes once: random tables, types, ties and NULLs, with changes between the pages."""
 
-import os
 import random
 import re
 from collections import Counter
@@ -12,10 +11,11 @@ from source_posthog.exact.errors import NotAccepted, UnfitColumns, UntrueAnswer
 from source_posthog.exact.queries.definitions import Definition
 from source_posthog.exact.queries.reading import QueryBatch, Result, read_query
 from source_posthog.exact.queries.statements import Statement
+from tools.proof import cases
 from unit_tests.exact.queries.support import BROKEN, SQL, Table, any_value, only
 
 KEY_TYPES = ("UUID", "String", "Int32", "UInt64", "Date", "DateTime64(6, 'UTC')", "LowCardinality(String)")
-TABLES = 10_000 if os.environ.get("PROOF") == "long" else int(os.environ.get("TABLES", "400"))
+TABLES = cases("TABLES", 100, 10_000)
 
 
 def query(*primary_key: str, cursor_field: str = "") -> Definition:
