@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import Output, catalog, config, expected_keys, project_state, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import catalog, config, expected_keys, project_state, run
 from posthog_server import (
     DAY,
     Fault,
@@ -48,9 +50,7 @@ def server() -> Iterator[PostHogServer]:
         yield running
 
 
-def read(server: PostHogServer, *streams: str, state: list[dict[str, Any]] | None = None, **options: Any) -> Output:
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 10, **options})
-    return run("read", config=settings, catalog=catalog(*streams), state=state)
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z", events_time_step=10)
 
 
 @pytest.mark.parametrize("stream", SCOPES)

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import requests
 import requests_mock
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Status, Type
 
-from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
     KEY,
@@ -50,9 +52,7 @@ def stranger() -> Iterator[PostHogServer]:
         yield running
 
 
-def read(server: PostHogServer, *streams: str, **options: Any) -> Output:
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **options})
-    return run("read", config=settings, catalog=catalog(*streams))
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z")
 
 
 # --- gone (1)

@@ -16,6 +16,7 @@ from integration_tests.harness.connector import (
     run,
     run_command,
 )
+from integration_tests.harness.in_process import read
 from posthog_server import PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
@@ -49,10 +50,6 @@ def refusal(got: Output) -> str:
 
 def warnings(got: Output) -> list[str]:
     return [log["message"] for log in got.of("LOG") if log["level"] == "WARN"]
-
-
-def read(server: PostHogServer, state: Any = None, **options: Any) -> Output:
-    return run("read", config=config(server.url, **options), catalog=catalog("events"), state=state)
 
 
 # --- 16: `check` answers with a status
@@ -111,14 +108,14 @@ def test_a_base_url_that_cannot_exist_is_refused(base_url: str) -> None:
 
 
 def test_a_start_date_in_the_year_1_means_everything(server: PostHogServer) -> None:
-    got = read(server, start_date="0001-01-01T00:00:00Z")
+    got = read(server, "events", start_date="0001-01-01T00:00:00Z")
     assert (got.status, len(got.records("events"))) == (0, 2)
 
 
 @pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00"])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_state_in_the_year_1_means_from_start_date(server: PostHogServer, timestamp: str, legacy: bool) -> None:
-    got = read(server, legacy_state(timestamp) if legacy else project_state(p7=timestamp))
+    got = read(server, "events", state=legacy_state(timestamp) if legacy else project_state(p7=timestamp))
     assert (got.status, len(got.records("events"))) == (0, 2)
 
 
@@ -129,7 +126,7 @@ def test_a_whole_number_with_a_fraction_of_zero_is_a_whole_number(server: PostHo
         "events_lookback_hours": 1.0,
         "project_ids": [7.0],
     }
-    got = read(server, **options)
+    got = read(server, "events", **options)
     assert (got.status, got.errors, len(got.records("events"))) == (0, [], 1)
     assert run("check", config=config(server.url, **options)).connection == ("SUCCEEDED", "")
 
@@ -308,7 +305,7 @@ def test_duplicate_projects_are_called_duplicates(server: PostHogServer) -> None
 
 
 def test_a_state_in_the_future_is_warned_of_with_the_project(server: PostHogServer) -> None:
-    got = read(server, project_state(p7="2121-01-01T00:00:00Z", p8="2026-01-01T00:00:00Z"))
+    got = read(server, "events", state=project_state(p7="2121-01-01T00:00:00Z", p8="2026-01-01T00:00:00Z"))
     assert got.status == 0
     assert warnings(got) == [
         "The state of project 7 is in the future (2121-01-01T00:00:00Z): no events are read until then. Correct the "
@@ -317,5 +314,5 @@ def test_a_state_in_the_future_is_warned_of_with_the_project(server: PostHogServ
 
 
 def test_a_legacy_state_in_the_future_is_warned_of_for_all_projects(server: PostHogServer) -> None:
-    (warning,) = warnings(read(server, legacy_state("2121-01-01T00:00:00Z")))
+    (warning,) = warnings(read(server, "events", state=legacy_state("2121-01-01T00:00:00Z")))
     assert warning.startswith("The state of all projects is in the future")

@@ -1,13 +1,14 @@
 """The two ways to ask for events: the same events with the same values, and a connection may change at any sync."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
 
 from integration_tests.harness.connection import LATER, NOW, START, connection, late
-from integration_tests.harness.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
-from integration_tests.harness.in_process import answers_from, now_is, sync
+from integration_tests.harness.connector import LIST, QUERY, Way, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import answers_from, now_is, sync, sync_at
 from posthog_server import (
     DAY,
     SECOND,
@@ -50,10 +51,7 @@ def varied(number: int = 700) -> Account:
     return account_with(events, persons={project: make_persons(100, rng, project) for project in events})
 
 
-def read(made: Account | PostHog, way: Way, **options: Any) -> tuple[Output, PostHog]:
-    posthog = made if isinstance(made, PostHog) else PostHog(made, cap=100, query_cap=100)
-    with answers_from(posthog), now_is(NOW):
-        return sync(**{"start_date": START_DATE, **way.options, **options}), posthog
+read = partial(sync_at, NOW, start_date=START_DATE)
 
 
 # --- the record
@@ -61,7 +59,7 @@ def read(made: Account | PostHog, way: Way, **options: Any) -> tuple[Output, Pos
 
 def test_both_ways_give_the_same_ids_and_the_same_values() -> None:
     made = varied()
-    (listed, _), (queried, _) = read(made, LIST), read(made, QUERY)
+    (listed, _), (queried, _) = read(made, way=LIST), read(made, way=QUERY)
     assert listed.keys("events") == queried.keys("events") == expected_keys(made)["events"]
     rows = {row["id"]: row for row in queried.records("events")}
     for row in listed.records("events"):
@@ -88,7 +86,7 @@ def test_numbers_and_characters_of_properties_are_exact() -> None:
         "quoted": 'a"\\{[',
         "ü": "🦔",
     }
-    output, _ = read(account_with({7: [event(START + DAY, properties=odd)]}), QUERY)
+    output, _ = read(account_with({7: [event(START + DAY, properties=odd)]}), way=QUERY)
     assert [row["properties"] for row in output.records("events")] == [odd]
 
 
@@ -106,7 +104,7 @@ def test_numbers_and_characters_of_properties_are_exact() -> None:
 def test_an_answer_that_is_not_what_was_asked_for_is_not_believed(change: Any) -> None:
     posthog = PostHog(account_with({7: [event(START + place * DAY) for place in range(8)]}))
     posthog.faults.add(Fault(stream="query", times=None, **rewrite(change)))
-    output, _ = read(posthog, QUERY, events_time_step=91)
+    output, _ = read(posthog, way=QUERY, events_time_step=91)
     assert (output.status, output.records("events")) == (1, [])
     assert "PostHog's answer cannot be used" in output.errors[0]
 
@@ -115,7 +113,7 @@ def test_an_answer_that_is_not_what_was_asked_for_is_not_believed(change: Any) -
 
 
 def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer_in_utc() -> None:
-    _, posthog = read(account_with({7: [event(START + DAY)]}), QUERY, events_time_step=30)
+    _, posthog = read(account_with({7: [event(START + DAY)]}), way=QUERY, events_time_step=30)
     first = next(seen for seen in posthog.requests if seen.stream == "query")
     assert first.body == {
         "query": {
@@ -142,7 +140,7 @@ def limits(posthog: PostHog) -> list[int]:
 
 def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
     made = account_with({7: [event(START + place * SECOND) for place in range(700)]})
-    output, posthog = read(PostHog(made, query_cap=300), QUERY, num_workers=2, events_time_step=91)
+    output, posthog = read(PostHog(made, query_cap=300), way=QUERY, num_workers=2, events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
     assert limits(posthog) == [2000, 300, 300]
 
@@ -151,7 +149,7 @@ def test_after_a_small_first_page_pages_are_as_large_as_the_events_allow() -> No
     for size, least, most in ((10, 10_000, 20_000), (5000, 1500, 3000)):
         fillers = [{"filler": "x" * size}] * 12_500
         made = account_with({7: [event(START + i * SECOND, properties=one) for i, one in enumerate(fillers)]})
-        output, posthog = read(PostHog(made), QUERY, num_workers=2, events_time_step=91)
+        output, posthog = read(PostHog(made), way=QUERY, num_workers=2, events_time_step=91)
         assert output.keys("events") == expected_keys(made)["events"]
         first, *others = limits(posthog)
         assert first == 2000
@@ -164,7 +162,7 @@ def test_where_a_page_is_too_much_smaller_ones_are_asked_for_before_the_range_is
     posthog = PostHog(made)
     slow = {**too_slow(), "status": status}
     posthog.faults.add(Fault(stream="query", times=None, when=lambda seen: seen.body["query"]["limit"] > 1000, **slow))
-    output, _ = read(posthog, QUERY, events_time_step=91, num_workers=2)
+    output, _ = read(posthog, way=QUERY, events_time_step=91, num_workers=2)
     assert output.keys("events") == expected_keys(made)["events"]
     assert limits(posthog)[:4] == [2000, 1000, 1000, 1000]
     assert {seen.after for seen in posthog.requests if seen.stream == "query"} == {START - 1}
@@ -172,7 +170,7 @@ def test_where_a_page_is_too_much_smaller_ones_are_asked_for_before_the_range_is
 
 def test_a_range_that_is_too_slow_for_the_smallest_page_is_halved() -> None:
     made = account_with({7: [event(START + place * HOUR) for place in range(900)]})
-    output, posthog = read(PostHog(made, longest_range=5 * 86_400), QUERY)
+    output, posthog = read(PostHog(made, longest_range=5 * 86_400), way=QUERY)
     assert output.keys("events") == expected_keys(made)["events"]
     assert min(limits(posthog)) == 1000
 
@@ -220,7 +218,7 @@ def test_a_server_that_answers_in_the_time_zone_of_the_project_is_understood() -
 
     posthog = PostHog(account_with({7: [event("2026-01-03T00:30:00Z")]}))
     posthog.faults.add(Fault(stream="query", times=None, **rewrite(in_tokyo)))
-    output, _ = read(posthog, QUERY)
+    output, _ = read(posthog, way=QUERY)
     assert [row["timestamp"] for row in output.records("events")] == ["2026-01-03T00:30:00+00:00"]
 
 
@@ -248,7 +246,7 @@ def test_too_many_queries_at_once_are_waited_for(waits: list[float]) -> None:
     made = varied(50)
     posthog = PostHog(made)
     posthog.faults.add(Fault(stream="query", project_id=7, times=5, **too_many_queries()))
-    output, _ = read(posthog, QUERY)
+    output, _ = read(posthog, way=QUERY)
     assert (output.status, output.keys("events")) == (0, expected_keys(made)["events"])
     assert len(waits) == 5
 
@@ -257,7 +255,7 @@ def test_after_ten_minutes_of_too_many_queries_the_project_fails(waits: list[flo
     made = varied(50)
     posthog = PostHog(made)
     posthog.faults.add(Fault(stream="query", project_id=7, times=None, **too_many_queries()))
-    output, _ = read(posthog, QUERY, events_time_step=91)
+    output, _ = read(posthog, way=QUERY, events_time_step=91)
     assert output.status == 1
     assert "Too many queries are running right now" in output.errors[0]
     assert "Other queries of the project" in output.errors[0]
@@ -273,7 +271,7 @@ def test_too_many_queries_everywhere_take_ten_minutes_and_not_ten_minutes_a_proj
 ) -> None:
     posthog = PostHog(account_with({project: [event(START)] for project in range(1, 101)}))
     posthog.faults.add(Fault(stream="query", times=None, **too_many_queries()))
-    output, _ = read(posthog, QUERY, events_time_step=91, num_workers=2)
+    output, _ = read(posthog, way=QUERY, events_time_step=91, num_workers=2)
     assert output.status == 1
     assert "Other queries" in output.errors[0]
     assert sum(waits) <= 1300
@@ -286,7 +284,7 @@ def test_too_many_queries_everywhere_take_ten_minutes_and_not_ten_minutes_a_proj
 )
 def test_where_a_way_is_not_there_the_sentence_says_to_take_the_other(way: Way, lacks: str, advice: str) -> None:
     posthog = PostHog(account_with({7: [event(START)]}), **{lacks: True})  # type: ignore[arg-type]
-    output, _ = read(posthog, way)
+    output, _ = read(posthog, way=way)
     assert output.status == 1
     assert advice in output.errors[0]
     assert "Endpoint not found" in output.errors[0]
@@ -295,7 +293,7 @@ def test_where_a_way_is_not_there_the_sentence_says_to_take_the_other(way: Way, 
 def test_a_missing_scope_is_named(way: Way) -> None:
     posthog = PostHog(account_with({7: [event(START)]}))
     posthog.account.add_key(Key("phx_limited", frozenset({"project:read"})))
-    output, _ = read(posthog, way, api_key="phx_limited")
+    output, _ = read(posthog, way=way, api_key="phx_limited")
     assert output.status == 1
     assert "'query:read'" in output.errors[0]
     assert "Add that scope to the key" in output.errors[0]
@@ -308,12 +306,12 @@ def test_a_project_that_is_gone_is_skipped_once_its_own_address_says_so_too(way:
     posthog.faults.add(
         Fault(stream="projects", times=None, when=lambda seen: seen.path.rstrip("/").endswith("/7"), **not_found())
     )
-    output, _ = read(posthog, way)
+    output, _ = read(posthog, way=way)
     assert (output.status, output.errors) == (0, [])
     assert {key[0] for key in output.keys("events")} == {8}
     posthog.faults.clear()
     posthog.faults.add(Fault(stream=way.stream, project_id=7, times=None, **not_found()))
-    output, _ = read(posthog, way)
+    output, _ = read(posthog, way=way)
     assert output.status == 1
     assert "although the project exists" in output.errors[0]
 

@@ -3,13 +3,15 @@
 import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from integration_tests.harness.connector import QUERY, Output, catalog, config, expected_keys, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
     Account,
@@ -60,11 +62,7 @@ def server() -> Iterator[PostHogServer]:
         yield running
 
 
-def read(server: PostHogServer, *streams: str, **options: Any) -> Output:
-    """`query` for a stream is events in the other way, as the server names it."""
-    way = QUERY.options if "query" in streams else {}
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", **way, **options})
-    return run("read", config=settings, catalog=catalog(*map(stream_of, streams)))
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z")
 
 
 def stream_of(asked: str) -> str:

@@ -3,11 +3,13 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import Output, catalog, config, expected_keys, project_state, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import Output, expected_keys, project_state
 from posthog_server import (
     DAY,
     SECOND,
@@ -41,9 +43,7 @@ def account(projects: Iterable[int] = (7, 8), each: int = 60, seed: int = 4) -> 
     )
 
 
-def read(server: PostHogServer, state: list[dict[str, Any]] | None = None, *streams: str, **options: Any) -> Output:
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 5, **options})
-    return run("read", config=settings, catalog=catalog(*(streams or ("events",))), state=state)
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z", events_time_step=5)
 
 
 def require_honest_states(output: Output, made: Account) -> None:
@@ -71,7 +71,7 @@ def test_no_state_runs_ahead_of_its_events_whatever_the_order_in_which_windows_e
         for _ in range(12):
             skip = rng.randrange(12)
             server.posthog.faults.add(Fault(stream="events", skip=skip, times=1, **stall(rng.random() / 10)))
-        output = read(server, num_workers=workers)
+        output = read(server, "events", num_workers=workers)
     assert output.keys("events") == expected_keys(made)["events"]
     require_honest_states(output, made)
 
@@ -90,7 +90,7 @@ def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_read
                 **{**server_error(), "status": 400},
             )
         )
-        first = read(server)
+        first = read(server, "events")
         assert first.status == 1
         assert first.stream_status("events") == "INCOMPLETE"
         assert any("Stream events, project 7, window" in error for error in first.errors)
@@ -102,7 +102,7 @@ def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_read
         ]
         require_honest_states(first, made)
         fault.times = 0
-        second = read(server, first.state)
+        second = read(server, "events", state=first.state)
     assert second.status == 0
     assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
 
@@ -110,7 +110,7 @@ def test_a_window_that_fails_holds_back_its_project_alone_and_the_next_sync_read
 def test_many_workers_ask_one_project_for_two_lists_at_once_and_no_more() -> None:
     made = account(projects=(7,))
     with PostHogServer(made, page_delay=0.05) as server:
-        output = read(server, events_time_step=2, num_workers=40)
+        output = read(server, "events", events_time_step=2, num_workers=40)
         assert server.posthog.max_event_lists_at_once == {7: 2}
     assert output.keys("events") == expected_keys(made)["events"]
 
@@ -126,9 +126,9 @@ def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync() -> No
     # In the middle of what was read, tied with the cursor, and newer than it.
     late = [event(newest - 600 * SECOND), event(newest), event(newest + 1), event(now - 30 * SECOND)]
     with PostHogServer(made) as server:
-        first = read(server)
+        first = read(server, "events")
         made.projects[7].add_events(late)
-        second = read(server, first.state)
+        second = read(server, "events", state=first.state)
     again = {key for key in first.keys("events") if key in set(second.keys("events"))}
     assert set(first.keys("events")) | set(second.keys("events")) == set(expected_keys(made)["events"])
     assert again <= {(7, e.id) for e in made.projects[7].events if e.at >= newest - 3600 * SECOND}
@@ -148,7 +148,7 @@ def test_events_that_arrive_while_a_window_is_read_are_emitted_once_or_by_the_ne
     before = expected_keys(made)["events"]
     with PostHogServer(made, cap=100) as server:
         server.posthog.faults.add(Fault(stream="events", times=None, **rewrite(arrive)))
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert set(before) <= set(output.keys("events"))
     assert len(set(output.keys("events"))) == len(output.keys("events"))
 
@@ -158,8 +158,8 @@ def test_without_lookback_only_what_ties_with_the_cursor_is_repeated() -> None:
     recent = int(time.time() - 7200) * SECOND
     made.projects[7].add_events([event(recent), event(recent), event(recent - 1)])
     with PostHogServer(made) as server:
-        first = read(server, events_lookback_hours=0)
-        second = read(server, first.state, events_lookback_hours=0)
+        first = read(server, "events", events_lookback_hours=0)
+        second = read(server, "events", state=first.state, events_lookback_hours=0)
     assert len(second.records("events")) == 2
     assert {row["timestamp"] for row in second.records("events")} == {first.states[-1]["7"]["timestamp"]}
 
@@ -173,7 +173,7 @@ def test_a_project_that_was_silent_for_years_costs_at_most_two_requests_a_sync()
         state = None
         for _ in range(3):
             server.posthog.reset()
-            state = read(server, state, events_time_step=30, start_date="2022-01-01T00:00:00Z").state
+            state = read(server, "events", state=state, events_time_step=30, start_date="2022-01-01T00:00:00Z").state
         assert server.posthog.count("events") <= 2
 
 
@@ -181,11 +181,11 @@ def test_a_project_that_appears_starts_at_start_date_and_one_that_goes_keeps_its
     made = account(projects=(7, 8))
     with PostHogServer(made) as server:
         gone = made.projects.pop(8)
-        first = read(server)
+        first = read(server, "events")
         made.projects[8] = gone
-        second = read(server, first.state)
+        second = read(server, "events", state=first.state)
         del made.projects[7]
-        third = read(server, second.state)
+        third = read(server, "events", state=second.state)
     assert [key for key in second.keys("events") if key[0] == 8] == sorted((8, e.id) for e in gone.events)
     assert third.status == 0
     assert third.states[-1]["7"] == second.states[-1]["7"]
@@ -230,12 +230,12 @@ def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(n
             stream="events", project_id=7, times=None, when=lambda seen: seen.after < start < seen.before, **fault
         )
         server.posthog.faults.add(bad)
-        first = read(server)
+        first = read(server, "events")
         assert first.status == 1
         (error,) = [error for error in first.errors if error.startswith("Stream events, project 7, window 2026-10-16")]
         assert reason in error
         bad.times = 0
-        second = read(server, first.state)
+        second = read(server, "events", state=first.state)
     require_honest_states(first, made)
     assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
 
@@ -244,7 +244,7 @@ def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(n
 def test_a_body_that_is_no_page_fails_the_stream_and_not_the_program(body: Any) -> None:
     with PostHogServer(account(projects=(7,))) as server:
         server.posthog.faults.add(Fault(stream="events", times=None, **rewrite(lambda _: body)))
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert (output.status, output.records("events")) == (1, [])
     assert "Stream events, project 7, window" in output.errors[0]
 
@@ -265,7 +265,7 @@ def test_the_next_of_events_is_never_followed(following: Any) -> None:
                 **rewrite(lambda body: {**body, "next": following}),
             )
         )
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
 
 
@@ -275,7 +275,7 @@ def test_a_row_that_is_twice_on_a_page_is_emitted_once() -> None:
     with PostHogServer(made, cap=100) as server:
         twice = change_rows(lambda r: [e for e in r for _ in range(2)])
         server.posthog.faults.add(Fault(stream="events", times=None, **twice))
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
 
 
@@ -284,7 +284,7 @@ def test_a_short_page_that_says_there_is_more_is_not_the_end() -> None:
     with PostHogServer(made, cap=100) as server:
         shorten = rewrite(lambda body: {**body, "results": body["results"][:20]} if body["next"] else body)
         server.posthog.faults.add(Fault(stream="events", times=None, **shorten))
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert output.keys("events") == expected_keys(made)["events"]
 
 
@@ -297,7 +297,7 @@ def test_a_server_that_ignores_the_filter_by_id_is_not_believed(monkeypatch: pyt
             return answer(method, path, query.split("&properties=")[0], headers)
 
         monkeypatch.setattr(server.posthog, "handle", handle)
-        output = read(server, events_time_step=91)
+        output = read(server, "events", events_time_step=91)
     assert output.status == 1
     assert "the filter by id was ignored" in output.errors[0]
 
@@ -323,7 +323,7 @@ def test_a_next_that_does_not_lead_on_is_an_error_and_no_endless_loop(
     setattr(made.projects[7], stream, [{"id": number} for number in range(5)])
     with PostHogServer(made) as server:
         server.posthog.faults.add(Fault(stream=stream, times=None, **rewrite(change)))
-        output = read(server, None, stream)
+        output = read(server, stream)
         assert server.posthog.count(stream) <= 2
     assert output.status == 1
     assert "does not advance" in output.errors[0]
@@ -334,7 +334,7 @@ def test_short_and_empty_pages_of_persons_are_not_the_end() -> None:
     made = account_with({7: []}, persons=make_persons(4200, random.Random(3)))
     made.projects[7].dropped_persons = {5, *range(1000, 2000), *range(3500, 4000)}
     with PostHogServer(made) as server:
-        output = read(server, None, "persons")
+        output = read(server, "persons")
     assert output.keys("persons") == expected_keys(made)["persons"]
 
 
@@ -348,7 +348,7 @@ def test_rows_that_are_added_at_the_end_of_a_list_while_it_is_read_are_read_and_
 
     with PostHogServer(made) as server:
         server.posthog.faults.add(Fault(stream="persons", times=3, **rewrite(grow)))
-        output = read(server, None, "persons")
+        output = read(server, "persons")
     assert set(before) <= set(output.keys("persons"))
     assert len(output.keys("persons")) == len(set(output.keys("persons")))
 
@@ -363,7 +363,7 @@ def test_a_list_that_shrinks_at_its_end_ends_well() -> None:
 
     with PostHogServer(made) as server:
         server.posthog.faults.add(Fault(stream="persons", times=1, **rewrite(shrink)))
-        output = read(server, None, "persons")
+        output = read(server, "persons")
     assert output.status == 0
     assert set(output.keys("persons")) <= set(kept)
     assert len(output.keys("persons")) == 1500
@@ -372,5 +372,5 @@ def test_a_list_that_shrinks_at_its_end_ends_well() -> None:
 def test_a_state_of_one_project_is_not_touched_by_another() -> None:
     made = account(projects=(7, 8))
     with PostHogServer(made) as server:
-        output = read(server, project_state(p7="2026-11-10T00:00:00Z"))
+        output = read(server, "events", state=project_state(p7="2026-11-10T00:00:00Z"))
     assert instant(output.states[-1]["7"]["timestamp"]) >= instant("2026-11-10T00:00:00Z")

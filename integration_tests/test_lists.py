@@ -9,8 +9,8 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
-from integration_tests.harness.in_process import URL, answers_from
+from integration_tests.harness.connector import catalog, config, expected_keys, run
+from integration_tests.harness.in_process import read
 from posthog_server import (
     Account,
     Fault,
@@ -50,11 +50,6 @@ def some(persons: int = 2600) -> Account:
     )
     made.projects[7].dropped_persons = {3, *range(400, 700), *range(1000, 1300), persons - 1}
     return made
-
-
-def read(posthog: PostHog, *streams: str) -> Output:
-    with answers_from(posthog):
-        return run("read", config=config(URL), catalog=catalog(*streams))
 
 
 def asked(posthog: PostHog, stream: str, project: int = 7) -> list[tuple[int, int, int]]:

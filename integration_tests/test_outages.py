@@ -6,12 +6,14 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration_tests.harness import in_process
 from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
 from posthog_server import (
     DAY,
@@ -53,9 +55,7 @@ def server() -> Iterator[PostHogServer]:
         yield running
 
 
-def read(server: PostHogServer, *streams: str, **options: Any) -> Output:
-    settings = config(server.url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 91, **options})
-    return run("read", config=settings, catalog=catalog(*streams))
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z", events_time_step=91)
 
 
 def assert_complete(output: Output, server: PostHogServer, *streams: str) -> None:

@@ -4,11 +4,13 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import QUERY, Output, catalog, config, expected_keys, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import Output, expected_keys
 from integration_tests.harness.in_process import URL, answers_from, now_is
 from posthog_server import (
     DAY,
@@ -51,12 +53,7 @@ def posthog() -> Iterator[PostHog]:
         yield made
 
 
-def read(*streams: str, flags: tuple[str, ...] = (), **options: Any) -> Output:
-    """`query` for a stream is events in the other way, as the server names it."""
-    way = QUERY.options if "query" in streams else {}
-    settings = config(URL, **{"start_date": "2026-10-01T00:00:00Z", **way, **options})
-    named = ["events" if stream == "query" else stream for stream in streams]
-    return run("read", *flags, config=settings, catalog=catalog(*named))
+read = partial(in_process.read, URL, start_date="2026-10-01T00:00:00Z")
 
 
 def assert_whole(output: Output, posthog: PostHog, asked: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.harness.connector import Output, catalog, config, events_state, output, project_state, run
-from integration_tests.harness.in_process import answers_from
+from integration_tests.harness.in_process import answers_from, read
 from integration_tests.harness.visits import VISITS, instant, posthog_with_visits
 from integration_tests.harness.visits import read as read_queries
 from posthog_server import DAY, PostHogServer, account_with, event
@@ -43,10 +43,6 @@ def server() -> Iterator[PostHogServer]:
 
 def warnings(got: Output) -> list[str]:
     return [log["message"] for log in got.of("LOG") if log["level"] == "WARN"]
-
-
-def read(server: PostHogServer, state: Any = None, **options: Any) -> Output:
-    return run("read", config=config(server.url, **options), catalog=catalog("events"), state=state)
 
 
 STATE_FORMS: dict[str, Callable[[Output], Any]] = {
@@ -95,19 +91,19 @@ def test_the_state_may_be_what_a_sync_printed(form: str, server: PostHogServer) 
 def test_the_last_state_of_a_stream_is_the_one_that_counts(server: PostHogServer) -> None:
     states = [{"type": "STATE", "state": one} for one in project_state(p7="2026-01-01T00:00:00Z")]
     states += [{"type": "STATE", "state": one} for one in project_state(p7="2026-12-01T00:00:00Z")]
-    got = read(server, "\n".join(map(json.dumps, states)), project_ids=[7])
+    got = read(server, "events", state="\n".join(map(json.dumps, states)), project_ids=[7])
     assert (got.status, got.ids("events")) == (0, [])
 
 
 def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServer) -> None:
-    got = read(server, json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
+    got = read(server, "events", state=json.dumps({"type": "LOG", "log": {"level": "INFO", "message": "x"}}) + "\n")
     assert (got.status, len(got.records("events"))) == (0, 2)
     assert "has no state, so this is a first sync" in " ".join(warnings(got))
 
 
 @pytest.mark.parametrize("state", [[], {}, "null"])
 def test_an_empty_state_is_a_first_sync_without_a_word(server: PostHogServer, state: Any) -> None:
-    got = read(server, state)
+    got = read(server, "events", state=state)
     assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
 
 
@@ -177,7 +173,7 @@ OTHER_FORMS["in a namespace"][0]["stream"]["stream_descriptor"]["namespace"] = "
 def test_a_state_in_the_form_of_another_version_is_taken_without_a_word(form: str, server: PostHogServer) -> None:
     for project in (7, 8):
         server.posthog.account.projects[project].add_events([event("2026-10-01T00:00:00Z", created_at=at(AT) - DAY)])
-    got = read(server, OTHER_FORMS[form])
+    got = read(server, "events", state=OTHER_FORMS[form])
     assert (got.status, got.errors, warnings(got)) == (0, [], [])
     assert sorted(row["timestamp"][:10] for row in got.records("events")) == ["2026-11-01", "2026-11-02"]
     assert set(got.states[-1]) == {"7", "8"}
@@ -185,7 +181,7 @@ def test_a_state_in_the_form_of_another_version_is_taken_without_a_word(form: st
 
 @pytest.mark.parametrize("state", [FLAGS, {"7": FLAGS, "8": FLAGS}, *({name: True} for name in FLAGS)], ids=repr)
 def test_a_state_of_nothing_but_flags_is_a_first_sync(server: PostHogServer, state: dict[str, Any]) -> None:
-    got = read(server, events_state(state))
+    got = read(server, "events", state=events_state(state))
     assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
     assert set(got.states[-1]) == {"7", "8"}
 
@@ -198,7 +194,8 @@ def test_what_a_sync_ignores_of_its_state_is_said_in_one_warning(server: PostHog
     flags = {"stream_descriptor": {"name": "surveys"}, "stream_state": FLAGS}
     got = read(
         server,
-        [{"type": "GLOBAL", "global": {"stream_states": [stream, others, flags], "shared_state": {"a": 1}}}],
+        "events",
+        state=[{"type": "GLOBAL", "global": {"stream_states": [stream, others, flags], "shared_state": {"a": 1}}}],
     )
     assert (got.status, len(got.records("events"))) == (0, 2)
     assert warnings(got) == [
@@ -241,7 +238,7 @@ def test_the_state_of_a_query_has_the_same_forms(clickhouse: ClickHouse, content
 )
 @pytest.mark.parametrize("name", ["timestamp", "since", "arrived"])
 def test_a_value_in_the_state_that_is_no_instant_is_refused(server: PostHogServer, name: str, value: Any) -> None:
-    got = read(server, events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: value}}))
+    got = read(server, "events", state=events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: value}}))
     assert (got.status, got.records("events")) == (1, [])
     sentence = "The state of project 7 in stream events has no valid ISO 8601 timestamp. Correct the state, or "
     assert got.errors[0] == f"{sentence}clear the stream."
@@ -254,7 +251,9 @@ def test_a_value_in_the_state_that_is_no_instant_is_refused(server: PostHogServe
 def test_the_last_instant_of_all_in_the_state_is_warned_of(
     server: PostHogServer, last: str, name: str, said: str
 ) -> None:
-    got = read(server, events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: last}}), project_ids=[7])
+    got = read(
+        server, "events", state=events_state({"7": {"timestamp": "2026-06-01T00:00:00Z", name: last}}), project_ids=[7]
+    )
     assert (got.status, got.errors, len(got.records("events"))) == (0, [], 0 if name == "timestamp" else 1)
     begins = [f"The state of project 7 is in the future {said}"] if said else []
     assert [warning[: len(begins[0])] for warning in warnings(got)] == begins
@@ -263,6 +262,6 @@ def test_the_last_instant_of_all_in_the_state_is_warned_of(
 @pytest.mark.parametrize("name", ["timestamp", "since", "arrived"])
 def test_the_first_instant_of_all_in_the_state_means_from_start_date(server: PostHogServer, name: str) -> None:
     entry = {"timestamp": "2026-06-01T00:00:00Z", name: "0001-01-01T00:00:00+05:00"}
-    got = read(server, events_state({"7": entry}), project_ids=[7])
+    got = read(server, "events", state=events_state({"7": entry}), project_ids=[7])
     assert (got.status, got.errors, len(got.records("events"))) == (0, [], 1)
     assert warnings(got) == []

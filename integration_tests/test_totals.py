@@ -1,12 +1,13 @@
 """Events by queries: PostHog counts them first, and whoever watches a sync knows the total."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
 
 from integration_tests.harness.connector import LIST, QUERY, Output, expected_keys
-from integration_tests.harness.in_process import answers_from, now_is, sync
+from integration_tests.harness.in_process import answers_from, now_is, sync, sync_at
 from posthog_server import (
     DAY,
     Account,
@@ -35,12 +36,7 @@ def made(*numbers: int) -> Account:
     )
 
 
-def read(account: Account, *faults: Fault, way: Any = QUERY, **options: Any) -> tuple[Output, PostHog]:
-    posthog = PostHog(account, query_cap=100)
-    for fault in faults:
-        posthog.faults.add(fault)
-    with answers_from(posthog), now_is(NOW):
-        return sync(start_date="2026-01-01T00:00:00Z", **{**way.options, **options}), posthog
+read = partial(sync_at, NOW, start_date="2026-01-01T00:00:00Z")
 
 
 def estimates(output: Output) -> list[dict[str, Any]]:

@@ -4,12 +4,14 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import QUERY, Output, Way, catalog, config, expected_keys, run
-from integration_tests.harness.in_process import URL, answers_from, now_is, unread_states
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import QUERY, Output, Way, expected_keys
+from integration_tests.harness.in_process import now_is, unread_states
 from posthog_server import (
     DAY,
     SECOND,
@@ -112,10 +114,13 @@ def some(projects: tuple[int, ...] = (7, 8)) -> Account:
     )
 
 
-def read(posthog: PostHog, *streams: str, state: list[dict[str, Any]] | None = None, **options: Any) -> Output:
-    settings = config(URL, **{"start_date": "2026-10-01T00:00:00Z", **options})
-    with answers_from(posthog), now_is(NOW):
-        return run("read", config=settings, catalog=catalog(*streams or ["events"]), state=state)
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def _now() -> Iterator[None]:
+    with now_is(NOW):
+        yield
 
 
 def warnings(output: Output, level: str = "WARN") -> list[str]:
@@ -136,7 +141,7 @@ def test_properties_that_are_an_object_in_another_form_are_read_exactly(
 ) -> None:
     made = some()
     odd = list(made.projects[7].events)[200].id
-    output = read(Spoiled(made, {odd: stored}).posthog())
+    output = read(Spoiled(made, {odd: stored}).posthog(), "events")
     assert (output.status, output.keys("events")) == (0, expected_keys(made)["events"])
     (record,) = [row for row in output.records("events") if row["id"] == odd]
     assert (record["properties"], "_unreadable" in record) == (properties, False)
@@ -148,7 +153,7 @@ def test_an_event_whose_properties_cannot_be_read_is_emitted_with_their_text(way
     made = some()
     odd = [one.id for one in list(made.projects[7].events)[::70]]
     posthog = Spoiled(made, dict.fromkeys(odd, stored)).posthog()
-    output = read(posthog)
+    output = read(posthog, "events")
     assert (output.status, output.errors) == (0, [])
     assert output.keys("events") == expected_keys(made)["events"]
     for record in output.records("events"):
@@ -162,7 +167,7 @@ def test_an_event_whose_properties_cannot_be_read_is_emitted_with_their_text(way
     (warning,) = warnings(output)
     assert warning.startswith(f"Stream events: the properties of {len(odd)} events are not a JSON object.")
     assert any(f"event {one} of project 7" in warning for one in odd)
-    again = read(posthog, state=output.state)
+    again = read(posthog, "events", state=output.state)
     assert (again.status, timestamps(again)) == (0, timestamps(output))
 
 
@@ -180,7 +185,7 @@ def test_both_ways_emit_the_same_whatever_stands_for_properties(way: Way, stored
         return body
 
     posthog.faults.add(Fault(stream=way.stream, times=None, **rewrite(spoil)))
-    output = read(posthog)
+    output = read(posthog, "events")
     assert (output.status, output.ids("events")) == (0, ["e1", "e2"])
     shown = {(json.dumps(row.get("properties")), row.get("_unreadable")) for row in output.records("events")}
     text = stored if isinstance(stored, str) else json.dumps(stored)
@@ -206,7 +211,7 @@ def test_a_page_that_is_cut_off_is_no_event_that_cannot_be_read(
 
     cut: list[str] = []
     monkeypatch.setattr(posthog, "handle", torn)
-    output = read(posthog, events_time_step=91)
+    output = read(posthog, "events", events_time_step=91)
     assert (output.status, output.keys("events")) == (0, expected_keys(made)["events"])
     assert {row["id"] for row in output.records("events") if "_unreadable" in row} == set(odd)
     assert len(waits) == len(cut) == 3
@@ -227,7 +232,7 @@ def test_an_event_that_cannot_be_emitted_is_named_and_fails_the_stream_when_all_
     odd = [one.id for one in list(made.projects[7].events)[::100]]
     person = '{"uuid": "p1", "distinct_id": "d1", "properties": ' + deep + "}"
     spoiled = Spoiled(made, elements=dict.fromkeys(odd, person if way is QUERY else f"[{deep}]"))
-    output = read(spoiled.posthog())
+    output = read(spoiled.posthog(), "events")
     assert (output.status, output.stream_status("events")) == (1, "INCOMPLETE")
     assert output.keys("events") == [key for key in expected_keys(made)["events"] if key[1] not in odd]
     named = [line for line in warnings(output, "ERROR") if "was not emitted" in line]
@@ -244,9 +249,9 @@ def test_no_state_is_held_back_by_what_cannot_be_emitted_and_none_runs_ahead_of_
     made = some()
     odd = list(made.projects[7].events)[100]
     deep = '{"uuid": "p1", "properties": ' + DEEP + "}" if way is QUERY else DEEP
-    spoiled, sound = Spoiled(made, elements={odd.id: deep}), read(PostHog(made, cap=100, query_cap=100))
+    spoiled, sound = Spoiled(made, elements={odd.id: deep}), read(PostHog(made, cap=100, query_cap=100), "events")
     posthog = spoiled.posthog()
-    output = read(posthog)
+    output = read(posthog, "events")
     assert timestamps(output) == timestamps(sound)
     covered = False
     for message in output.messages:
@@ -257,7 +262,7 @@ def test_no_state_is_held_back_by_what_cannot_be_emitted_and_none_runs_ahead_of_
             assert not covered, "a stop after that state would have hidden it"
     due = {7: [one for one in made.projects[7].events if one is not odd], 8: list(made.projects[8].events)}
     assert unread_states(output.messages, due, {}) == []
-    assert read(posthog, state=output.state).status == 0
+    assert read(posthog, "events", state=output.state).status == 0
 
 
 def test_ties_that_cannot_be_read_or_emitted_hide_no_others(way: Way) -> None:
@@ -266,7 +271,7 @@ def test_ties_that_cannot_be_read_or_emitted_hide_no_others(way: Way) -> None:
     made = account_with({7: [*tied, *(event(START + place * SECOND) for place in range(150))]})
     odd, unemitted = [one.id for one in tied[::9]], {one.id for one in tied[1::60]}
     deep = '{"uuid": "p1", "properties": ' + DEEP + "}" if way is QUERY else DEEP
-    output = read(Spoiled(made, dict.fromkeys(odd, "["), dict.fromkeys(unemitted, deep)).posthog())
+    output = read(Spoiled(made, dict.fromkeys(odd, "["), dict.fromkeys(unemitted, deep)).posthog(), "events")
     assert output.keys("events") == [key for key in expected_keys(made)["events"] if key[1] not in unemitted]
     assert {row["id"] for row in output.records("events") if "_unreadable" in row} == set(odd) - unemitted
     assert output.status == 1

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from airbyte_cdk.sources.streams.call_rate import CallRateLimitHit
 
-from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
+from integration_tests.harness import in_process
+from integration_tests.harness.connector import expected_keys
 from integration_tests.harness.in_process import answers_from, now_is
 from posthog_server import (
     DAY,
@@ -44,9 +46,7 @@ def server() -> Iterator[PostHogServer]:
         yield running
 
 
-def read(url: str, *streams: str, **options: Any) -> Output:
-    settings = config(url, **{"start_date": "2026-10-01T00:00:00Z", "events_time_step": 91, **options})
-    return run("read", config=settings, catalog=catalog(*streams))
+read = partial(in_process.read, start_date="2026-10-01T00:00:00Z", events_time_step=91)
 
 
 def in_days(days: float) -> str:

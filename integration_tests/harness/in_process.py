@@ -21,8 +21,8 @@ from airbyte_cdk.utils import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from integration_tests.harness.connector import Output, catalog, config
-from posthog_server import Event, PostHog
+from integration_tests.harness.connector import QUERY, Output, Way, catalog, config, run
+from posthog_server import Account, Event, Fault, PostHog, PostHogServer
 from posthog_server.values import EPOCH
 from source_posthog import SourcePosthog
 from source_posthog.api import clock
@@ -102,6 +102,37 @@ def sync(state: list[dict[str, Any]] | None = None, *streams: str, **options: An
     except AirbyteTracedException:
         status = 1
     return Output(got, "", status)
+
+
+def read(
+    posthog: PostHogServer | PostHog | str,
+    *streams: str,
+    state: Any = None,
+    flags: tuple[str, ...] = (),
+    **options: Any,
+) -> Output:
+    """What `source-posthog read` prints of `streams`, of all where none is named, from a server or an address.
+
+    `query` for a stream is events in the other way, as the server names it.
+    """
+    if isinstance(posthog, PostHog):
+        with answers_from(posthog):
+            return read(URL, *streams, state=state, flags=flags, **options)
+    url = posthog if isinstance(posthog, str) else posthog.url
+    way = QUERY.options if "query" in streams else {}
+    named = ["events" if stream == "query" else stream for stream in streams]
+    return run("read", *flags, config=config(url, **{**way, **options}), catalog=catalog(*named), state=state)
+
+
+def sync_at(
+    now: int, made: Account | PostHog, *faults: Fault, way: Way = QUERY, **options: Any
+) -> tuple[Output, PostHog]:
+    """A sync of events at `now` in one of the two ways, and the server that it read from."""
+    posthog = made if isinstance(made, PostHog) else PostHog(made, cap=100, query_cap=100)
+    for fault in faults:
+        posthog.faults.add(fault)
+    with answers_from(posthog), now_is(now):
+        return sync(**{**way.options, **options}), posthog
 
 
 @contextmanager
