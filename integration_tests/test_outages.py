@@ -127,7 +127,7 @@ def test_a_throttle_says_that_posthog_is_up(waits: list[float]) -> None:
 
 
 def test_a_server_that_is_too_slow_for_any_range_does_not_take_an_hour_for_each_project(waits: list[float]) -> None:
-    with PostHogServer(account_of(100)) as server:
+    with PostHogServer(account_of(20)) as server:
         server.posthog.faults.add(Fault(stream="events", times=None, **too_slow()))
         output = read(server, "events", num_workers=2)
     assert output.status == 1

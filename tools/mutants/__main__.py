@@ -21,6 +21,7 @@ from tools.mutants.progress_rules import PROGRESS_RULES
 from tools.mutants.query_rules import QUERY_RULES
 from tools.mutants.query_stream_rules import QUERY_STREAM_RULES
 from tools.mutants.rules import CORE_RULES, Rule
+from tools.mutants.sending_rules import SENDING_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = "source_posthog", "posthog_server", "tools", "unit_tests", "integration_tests"
@@ -83,7 +84,16 @@ OTHER_RULES = (
         READ,
     ),
 )
-RULES = (*CORE_RULES, *LATE_RULES, *PROGRESS_RULES, *QUERY_RULES, *QUERY_STREAM_RULES, *API_RULES, *OTHER_RULES)
+RULES = (
+    *CORE_RULES,
+    *LATE_RULES,
+    *PROGRESS_RULES,
+    *QUERY_RULES,
+    *QUERY_STREAM_RULES,
+    *API_RULES,
+    *SENDING_RULES,
+    *OTHER_RULES,
+)
 
 # A break that makes the reading endless is noticed by the clock.
 LONGEST_RUN = 300  # seconds
