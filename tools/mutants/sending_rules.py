@@ -7,8 +7,10 @@ WAITING, HEALTH, REQUESTER, HANDLING, CLIENT, CLOCK, ONCE = (
     f"{API}{name}.py" for name in ("waiting", "health", "requester", "handling", "client", "clock", "once")
 )
 WAITS = ("unit_tests/api/test_waiting.py", "integration_tests/test_waiting.py")
+SPELLS = ("unit_tests/api/test_health.py",)
 OUTAGES = ("integration_tests/test_outages.py",)
 FAULTS = ("integration_tests/test_faults.py",)
+TOTALS = ("integration_tests/test_progress.py",)
 REFUSALS = ("integration_tests/test_refusals.py",)
 BODIES = ("unit_tests/api/test_client.py",)
 ADDRESSES = ("integration_tests/test_addresses.py",)
@@ -31,30 +33,36 @@ WAITED = [
     Rule("a throttle has hours and not tries", WAITING, "if not trouble.throttled else waited > limit", "", WAITS),
     Rule("six tries of a fault", WAITING, "max_attempts: int = 6", "max_attempts: int = 7", WAITS),
     Rule("check is in a hurry", WAITING, "self.sync.is_check and is_slow", "False", OUTAGES),
-    Rule("a wait is announced", WAITING, "        self.sync.log.retry(self._stream, wait)\n", "", FAULTS),
+    Rule(
+        "a wait is counted",
+        WAITING,
+        "        self.sync.log.retry(self._stream, wait)\n",
+        "",
+        ("integration_tests/test_progress.py",),
+    ),
 ]
 
 HEALTHY = [
-    Rule("an outage ends all streams", HEALTH, "self._outages.get(ALL) or ", "", OUTAGES),
-    Rule("a stream has an outage of its own", HEALTH, "for scope in (ALL, stream):", "for scope in (ALL,):", OUTAGES),
-    Rule("a usable answer ends a spell", HEALTH, "            self._spells[stream].clear()\n", "", OUTAGES),
-    Rule("a throttle says that PostHog is up", HEALTH, "spell.pop(TroubleKind.FAULT, None)", "pass", OUTAGES),
-    Rule("too slow is given up after an hour", HEALTH, "TOO_SLOW = HOUR", "TOO_SLOW = 5 * HOUR", OUTAGES),
-    Rule("a fault after ten minutes", HEALTH, "FAULT = 10 * MINUTE", "FAULT = 60 * MINUTE", OUTAGES),
-    Rule("a throttle after six hours", HEALTH, "THROTTLE = 6 * HOUR", "THROTTLE = 9 * HOUR", OUTAGES),
+    Rule("an outage ends all streams", HEALTH, "self._outages.get(ALL) or ", "", SPELLS),
+    Rule("a stream has an outage of its own", HEALTH, "for scope in (ALL, stream):", "for scope in (ALL,):", SPELLS),
+    Rule("a usable answer ends a spell", HEALTH, "            self._spells[stream].clear()\n", "", SPELLS),
+    Rule("a throttle says that PostHog is up", HEALTH, "spell.pop(TroubleKind.FAULT, None)", "pass", SPELLS),
+    Rule("too slow is given up after an hour", HEALTH, "TOO_SLOW = HOUR", "TOO_SLOW = 5 * HOUR", SPELLS),
+    Rule("a fault after ten minutes", HEALTH, "FAULT = 10 * MINUTE", "FAULT = 60 * MINUTE", SPELLS),
+    Rule("a throttle after six hours", HEALTH, "THROTTLE = 6 * HOUR", "THROTTLE = 9 * HOUR", SPELLS),
     Rule(
         "what was asked long ago says nothing",
         HEALTH,
         "if now - last > kind.value:",
         "if False:",
-        ("unit_tests/api/test_health.py",),
+        SPELLS,
     ),
     Rule(
         "a crowd of queries is a fault",
         HEALTH,
         "if trouble.throttled and not trouble.crowded:",
         "if trouble.throttled:",
-        ("unit_tests/api/test_health.py",),
+        SPELLS,
     ),
 ]
 

@@ -64,3 +64,11 @@ def test_a_usable_answer_of_another_stream_says_that_posthog_is_up_and_not_that_
     with pytest.raises(Outage, match="for the stream events"):
         health.troubled("events", FAULT)
     health.require("cohorts")
+
+
+def test_a_throttle_says_that_posthog_is_up(time: Time) -> None:
+    health = Health()
+    for minute, trouble in ((0, FAULT), (9, FAULT), (9, THROTTLE), (11, FAULT), (18, FAULT)):
+        time.now = minute * MINUTE
+        health.troubled("events", trouble)
+    health.require("events")

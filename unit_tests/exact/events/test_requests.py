@@ -135,7 +135,7 @@ def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[
     assert server.requests <= most * len(instants) / 100
 
 
-@pytest.mark.parametrize("size", [10_000, 20_000])
+@pytest.mark.parametrize("size", [10_000, pytest.param(20_000, marks=pytest.mark.only_long)])
 def test_large_pages_are_read_in_parts_too_for_few_requests(size: int) -> None:
     server = Pages(bursts((0, 30, 400_000)), size)
     assert most_in_hand(read_range(Query(7, START, END), server.ask, Reach())) <= 105_000

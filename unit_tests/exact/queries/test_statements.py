@@ -8,6 +8,7 @@ import pytest
 from posthog_server.grammar import parse_select
 from source_posthog.exact.queries.keys import Key, key_of
 from source_posthog.exact.queries.statements import any_rows, numbers, page_of, quoted, rows_without
+from tools.proof import LONG
 
 SQL = "SELECT id, at FROM visits -- all of them"
 TYPES = {"id": "UUID", "at": "Nullable(DateTime64(6, 'UTC'))", "n": "Nullable(Int64)", "day": "Date", "s": "String"}
@@ -50,7 +51,10 @@ def test_an_incremental_page_has_no_row_without_a_cursor_and_none_before_the_sta
     assert question.values == {"since": "2026-01-01T00:00:00.000000Z"}
 
 
-@pytest.mark.parametrize("columns", list(itertools.permutations(TYPES, 3)), ids="-".join)
+ORDERS = list(itertools.permutations(TYPES, 3))
+
+
+@pytest.mark.parametrize("columns", ORDERS if LONG else ORDERS[::5], ids="-".join)
 def test_posthogs_parser_reads_every_page_and_no_value_is_in_it(columns: tuple[str, ...]) -> None:
     for cursor in (None, keys(columns[0])[0]):
         order = [*([cursor] if cursor else keys(columns[0])), *keys(*columns[1:])]
