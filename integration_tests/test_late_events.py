@@ -26,6 +26,7 @@ from source_posthog.exact.instants import instant
 pytestmark = pytest.mark.usefixtures("way")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "by", [MINUTE, 2 * HOUR, DAY, 5 * DAY, 29 * DAY], ids=["1 minute", "2 hours", "1 day", "5 days", "29 days"]
 )
@@ -100,6 +101,7 @@ def test_a_first_sync_looks_for_no_late_events() -> None:
     assert not any(is_late(seen) for seen in connected.posthog.requests)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("place", range(0, 9, 2))
 def test_an_event_that_arrives_during_a_sync_comes_with_it_or_with_the_next(way: Way, place: int) -> None:
     """In a window that was read already, in one that was not, and tied with the newest event."""
@@ -182,6 +184,7 @@ def test_the_instant_of_arrival_moves_only_when_the_late_days_was_read(way: Way,
     assert set(new) <= set(failed.keys("events")) | set(after.keys("events"))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("stop", range(1, 120, 7))
 def test_a_sync_that_ends_anywhere_loses_no_late_event(stop: int) -> None:
     connected = connection(events_time_step=20, num_workers=2)
