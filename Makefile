@@ -13,7 +13,8 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: $(STAMP)
 	@$(BIN)/python -m tools.demo
 
-# Enough to notice every broken rule, which `make mutants` shows; `make prove` tries more. A test at a time goes to whichever worker is free; conftest.py says which files stay together.
+# Enough to notice every broken rule, as `make mutants` shows; `make prove` tries more.
+# A test at a time goes to whichever worker is free; conftest.py says which files stay together.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadscope
 
