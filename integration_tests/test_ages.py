@@ -93,6 +93,7 @@ def test_both_ways_give_the_same_events_and_persons(age: Age) -> None:
     assert not any(row.get("person_id") for row in anonymous)
 
 
+@pytest.mark.matrix
 @ages
 @ways
 def test_a_connection_may_change_the_way_at_each_sync(age: Age, way: Way) -> None:

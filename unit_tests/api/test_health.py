@@ -72,3 +72,12 @@ def test_a_throttle_says_that_posthog_is_up(time: Time) -> None:
         time.now = minute * MINUTE
         health.troubled("events", trouble)
     health.require("events")
+
+
+def test_a_usable_answer_ends_the_trouble_of_its_stream(time: Time) -> None:
+    health = Health()
+    for minute in range(30):
+        time.now = minute * MINUTE
+        health.troubled("events", FAULT)
+        health.recovered("events")
+    health.require("events")
