@@ -78,3 +78,9 @@ def test_a_name_stands_once() -> None:
 def test_units_and_the_server_need_no_whole_syncs(folder: str) -> None:
     code = {str(file): file.read_text() for file in (PACKAGE.parent / folder).rglob("*.py")}
     assert [name for name, text in code.items() if re.search(r"^\s*(from|import) integration_tests", text, re.M)] == []
+
+
+@pytest.mark.parametrize("folder", ["unit_tests", "integration_tests"])
+def test_what_test_files_share_is_none_of_them(folder: str) -> None:
+    code = {str(file): file.read_text() for file in (PACKAGE.parent / folder).rglob("*.py")}
+    assert [name for name, text in code.items() if re.search(r"^from \w+_tests[\w.]*\.test_", text, re.M)] == []
