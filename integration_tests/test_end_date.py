@@ -164,6 +164,7 @@ def test_a_stop_of_a_sync_before_what_the_state_covers_costs_only_what_was_under
     assert len(rest) < len(due) - 400
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("seed", range(2))
 def test_an_account_split_over_connections_is_read_once_in_all(way: Way, seed: int) -> None:
     """By projects and by dates, on the second; then what arrives late comes by the one whose part it is of."""

@@ -43,6 +43,7 @@ def places(posthog: PostHog, stream: str) -> list[int]:
     return [place for place, seen in enumerate(posthog.requests) if seen.stream == stream]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("workers", [2, 10])
 @pytest.mark.parametrize("streams", [("persons", "events"), ("events", "persons", "cohorts")], ids="-".join)
 def test_no_person_is_asked_for_before_all_windows_of_events(way: Way, workers: int, streams: tuple[str, ...]) -> None:
@@ -54,6 +55,7 @@ def test_no_person_is_asked_for_before_all_windows_of_events(way: Way, workers: 
     assert [output.stream_status(stream) for stream in streams] == ["COMPLETE"] * len(streams)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("fault", "project"),
     [(no_project_access(), None), (server_error(), None), (server_error(), 2)],

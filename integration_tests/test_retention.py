@@ -94,6 +94,7 @@ def test_nobody_is_asked_where_nothing_can_be_gone(streams: list[str], options: 
     assert (got.status, warnings(got), asked(posthog)) == (0, [], [])
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "alone",
     [
@@ -120,6 +121,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_that_a_project_cannot_be_asked_for_fails_nothing(trouble: str, waits: list[float]) -> None:
     posthog = PostHog(made := account())
