@@ -114,8 +114,8 @@ def test_an_answer_that_is_not_what_was_asked_for_is_not_believed(change: Any) -
 
 def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer_in_utc() -> None:
     _, posthog = read(account_with({7: [event(START + DAY)]}), way=QUERY, events_time_step=30)
-    first = next(seen for seen in posthog.requests if seen.stream == "query")
-    assert first.body == {
+    asked = [seen.body for seen in posthog.requests if seen.stream == "query"]
+    assert {
         "query": {
             "kind": "EventsQuery",
             "select": [
@@ -129,7 +129,7 @@ def test_a_question_has_both_bounds_a_limit_and_columns_and_wants_a_fresh_answer
             "modifiers": {"convertToProjectTimezone": False},
         },
         "refresh": "force_blocking",
-    }
+    } in asked
     assert posthog.count("events") == 0
 
 
@@ -146,14 +146,14 @@ def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
 
 
 def test_after_a_small_first_page_pages_are_as_large_as_the_events_allow() -> None:
-    for size, least, most in ((10, 10_000, 20_000), (5000, 1500, 3000)):
+    for size, least, most in ((10, 10_000, 40_000), (5000, 2900, 3600)):
         fillers = [{"filler": "x" * size}] * 12_500
         made = account_with({7: [event(START + i * SECOND, properties=one) for i, one in enumerate(fillers)]})
         output, posthog = read(PostHog(made), way=QUERY, num_workers=2, events_time_step=91)
         assert output.keys("events") == expected_keys(made)["events"]
         first, *others = limits(posthog)
         assert first == 2000
-        assert all(least <= limit <= most for limit in others)
+        assert all(least <= limit <= most for limit in others if limit != first)
 
 
 @pytest.mark.parametrize("status", [504, 512, 513])

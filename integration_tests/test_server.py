@@ -116,8 +116,8 @@ def test_an_unmerged_event_comes_twice_also_at_the_edge_of_two_pages() -> None:
         "created_at >= toDateTime64('2026-13-01T00:00:00', 6, 'UTC')",
         "created_at >= toDateTime64('2026-11-01T00:00:00Z', 6, 'UTC')",
         "created_at = toDateTime64('2026-11-01T00:00:00', 6, 'UTC')",
-        f"{ARRIVED} or {ARRIVED}",
-        "event = 'paid'",
+        f"not ({ARRIVED})",
+        "lower(event) = 'paid'",
         "",
     ],
 )

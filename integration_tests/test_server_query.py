@@ -175,7 +175,7 @@ def test_a_star_adds_properties_of_its_own() -> None:
         {"select": []},
         {"select": None},
         {"select": "uuid"},
-        {"where": ["event = 'paid'"]},
+        {"where": ["lower(event) = 'paid'"]},
         {"where": ARRIVED},
         {"orderBy": ["uuid"]},
         {"orderBy": ["timestamp DESC", "uuid"]},

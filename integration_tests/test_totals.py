@@ -17,11 +17,12 @@ from posthog_server import (
     event,
     make_events,
     microseconds,
+    missing_scope,
+    not_found,
     out_of_memory,
     rewrite,
     server_error,
     throttled,
-    too_many_queries,
     too_slow,
 )
 
@@ -45,28 +46,28 @@ def estimates(output: Output) -> list[dict[str, Any]]:
 
 
 def is_count(seen: Any) -> bool:
-    return bool(seen.body and seen.body["query"]["kind"] == "HogQLQuery")
+    return bool(seen.body and "toDate(timestamp)" in seen.body["query"].get("query", ""))
 
 
 def counts(posthog: PostHog) -> list[Any]:
     return [seen.project_id for seen in posthog.requests if is_count(seen)]
 
 
-def test_projects_of_more_than_a_page_are_counted_once_and_the_stream_is_estimated(
+def test_projects_are_counted_once_and_the_stream_is_estimated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
     account = made(700, 60, 450)
     output, posthog = read(account)
     assert output.keys("events") == expected_keys(account)["events"]
-    assert sorted(counts(posthog)) == [1, 3]
+    assert sorted(counts(posthog)) == [1, 2, 3]
     last = estimates(output)[-1]
     assert (last["name"], last["type"]) == ("events", "STREAM")
-    assert 1150 <= last["row_estimate"] <= 1210
+    assert last["row_estimate"] == 1210
     lines = [line for line in caplog.messages if "counted by PostHog" in line]
     assert sorted(lines) == [
         f"Stream events, project {project}: {number} events counted by PostHog, {number} emitted"
-        for project, number in ((1, 700), (3, 450))
+        for project, number in ((1, 700), (2, 60), (3, 450))
     ]
 
 
@@ -86,8 +87,8 @@ def test_the_list_is_not_counted_nor_is_what_a_second_sync_has_read_before() -> 
 
 @pytest.mark.parametrize(
     "fault",
-    [too_slow(), out_of_memory(), server_error(), too_many_queries(), throttled(3600)],
-    ids=["504", "513", "500", "crowd", "throttle"],
+    [too_slow(), out_of_memory(), missing_scope("query:read"), not_found()],
+    ids=["504", "513", "403", "404"],
 )
 def test_where_posthog_cannot_count_the_sync_goes_on_without_and_does_not_wait(
     fault: dict[str, Any], caplog: pytest.LogCaptureFixture, waits: list[float]
@@ -98,13 +99,22 @@ def test_where_posthog_cannot_count_the_sync_goes_on_without_and_does_not_wait(
     assert (output.status, output.keys("events")) == (0, expected_keys(account)["events"])
     assert estimates(output) == []
     (line,) = [line for line in caplog.messages if "could not count the events" in line]
-    assert line.startswith("Project 1: could not count the events (HTTP 5" if fault["status"] >= 500 else "Project 1: ")
+    assert line.startswith("Project 1: could not count the events (HTTP ")
+    assert line.endswith("so they are read by time")
     assert waits == []
     assert not any("counted by PostHog" in line for line in caplog.messages)
 
 
+def test_a_throttle_is_waited_for_since_reading_without_the_counts_costs_more(waits: list[float]) -> None:
+    account = made(700)
+    output, posthog = read(account, Fault(stream="query", times=2, when=is_count, **throttled(60)))
+    assert (output.status, output.keys("events")) == (0, expected_keys(account)["events"])
+    assert (len(waits), counts(posthog)) == (2, [1, 1, 1])
+    assert estimates(output)
+
+
 def test_fewer_events_than_counted_are_a_warning_that_names_the_project(caplog: pytest.LogCaptureFixture) -> None:
-    more = rewrite(lambda body: {**body, "results": [[320]]})
+    more = rewrite(lambda body: {**body, "results": [["2026-01-05", 320]]})
     output, _ = read(made(700, 300), Fault(stream="query", project_id=2, times=None, when=is_count, **more))
     assert output.status == 0
     (warning,) = [one for one in caplog.records if one.levelname == "WARNING"]
@@ -138,7 +148,7 @@ def test_a_project_whose_start_was_moved_back_is_not_counted_since_most_of_it_wo
         first = sync(start_date="2026-02-18T00:00:00Z", **QUERY.options)
         second = sync(first.state, start_date="2026-01-01T00:00:00Z", **QUERY.options)
     assert len({*first.keys("events"), *second.keys("events")}) == 700
-    assert (estimates(second), counts(posthog)) == ([], [])
+    assert estimates(second) == []
 
 
 def test_a_project_that_fails_is_not_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:

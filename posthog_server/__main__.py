@@ -22,6 +22,9 @@ def main() -> None:
     parser.add_argument("--age", choices=[age.name for age in Age], default=Age.CLOUD.name, help="which PostHog it is")
     parser.add_argument("--cap", type=int, help="the most events that one page gives (default: as at that age)")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="how long each answer takes")
+    parser.add_argument(
+        "--granule", type=int, default=0, help="count the bytes that queries read, in granules of so many rows"
+    )
     parser.add_argument("--cloud-throttles", action="store_true", help="refuse with 429 as the cloud does")
     parser.add_argument(
         "--events", type=int, help="benchmark data: events of each project; without it, the demo account"
@@ -36,6 +39,9 @@ def main() -> None:
     parser.add_argument(
         "--properties-bytes", type=int, default=500, help="benchmark data: size of an event's properties"
     )
+    parser.add_argument("--names", type=int, default=1, help="benchmark data: how many names the events have")
+    parser.add_argument("--people", type=int, default=200, help="benchmark data: how many send them")
+    parser.add_argument("--without-counts", action="store_true", help="refuse to count events for the connector")
     given = parser.parse_args()
     gc.disable()  # making a million events is faster without
     if given.events is None:
@@ -47,6 +53,8 @@ def main() -> None:
             days=given.days,
             start=START if given.days_ago is None else int(time.time() * SECOND - given.days_ago * DAY),
             properties_bytes=given.properties_bytes,
+            names=given.names,
+            people=given.people,
             seed=given.seed,
         )
     gc.freeze()
@@ -57,7 +65,9 @@ def main() -> None:
         age=Age[given.age],
         **({} if given.cap is None else {"cap": given.cap}),
         page_delay=given.delay_ms / 1000,
+        **({"counts_bytes": True, "granule": given.granule} if given.granule else {}),
         cloud_throttles=given.cloud_throttles,
+        without_counts=given.without_counts,
         seed=given.seed,
     )
     with server:

@@ -5,6 +5,7 @@ import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import event_list, event_query, hogql_query, row_lists
+from .charges import Charges, require_fast, too_many_rows
+from .costs import Cost, cost
 from .data import KEY, Account, Key, Project
-from .faults import FaultPlan, as_refusal, estimated_too_slow, out_of_memory, too_many_queries, too_slow
+from .faults import FaultPlan, as_refusal, too_many_queries
 from .hogql import Dialect
 from .hogql_tables import ProjectTables
 from .options import Options
-from .selection import Selection
 from .throttles import Throttles, Turns
 from .traffic import Refusal, Reply, Seen, html_reply, json_reply, server_error
 from .values import SECOND, Row, isoformat
@@ -41,8 +43,6 @@ STREAMS = tuple(name for name in SCOPES if name != "query")
 # Of one project.
 EVENT_LISTS_AT_ONCE = 2
 QUERIES_AT_ONCE = 3
-
-TOO_MUCH = {504: too_slow, 512: estimated_too_slow, 513: out_of_memory}  # what is said above a number of rows
 
 _PATH = re.compile(r"/api/projects(?:/([^/]+)(?:/([^/]+))?)?/?")
 
@@ -73,14 +73,16 @@ class PostHog(Options):
         self._lock = threading.Lock()
         self._turns = {"events": Turns(EVENT_LISTS_AT_ONCE), "query": Turns(QUERIES_AT_ONCE)}
         self._throttles = Throttles(lambda: self.clock(), self.age)  # tests may put another clock in place
+        self.charges = Charges(self)
         self._cache: dict[tuple[int, str], Any] = {}
         self._tables = ProjectTables(self.clickhouse) if self.clickhouse else None
         self.reset()
 
     def reset(self) -> None:
-        """Forget the requests so far; faults and throttles go on."""
+        """Forget the requests so far and what they read; faults, throttles and budgets go on."""
         with self._lock:
             self.requests: list[Seen] = []
+        self.charges.forget()
         for turns in self._turns.values():
             turns.forget()
 
@@ -91,6 +93,11 @@ class PostHog(Options):
     @property
     def max_queries_at_once(self) -> dict[int, int]:
         return self._turns["query"].most
+
+    @property
+    def bytes_read(self) -> Counter[int]:
+        """What the queries of each project read since the last reset, where an option wants it to be counted."""
+        return self.charges.bytes_read
 
     def count(self, stream: str | None = None, project_id: int | None = None) -> int:
         """How many requests there were, of one stream and project where given."""
@@ -178,7 +185,7 @@ class PostHog(Options):
         if not seen.path.startswith("/api/"):
             return html_reply(200, "PostHog")  # the web application answers for any other path
         try:
-            return json_reply(200, self._body(method, seen))
+            return json_reply(200, self._body(method, seen), self.charges.headers(seen))
         except Refusal as refusal:
             return refusal.reply
 
@@ -272,7 +279,7 @@ class PostHog(Options):
         query = event_list.parse(seen.query, self._now(), self.cap, dialect, knows_hogql=knows_hogql)
         with self._turns["events"].taken(project.id, self.third_list_wait, server_error):
             self.closing.wait(self.page_delay + (self.offset_penalty if query.offset else 0))
-            self._require_fast(project, query)
+            require_fast(self, project, query)
             events, more = event_list.select(project, query, self._chance())
             if dialect.wall_time:
                 events = [event.at_wall_time(project.zone) for event in events]
@@ -295,16 +302,20 @@ class PostHog(Options):
         asked = seen.body["query"]
         kind = event_query.require_known_fields(asked, self.age)
         dialect = event_query.read_as(asked, self._dialect(project, seen))
+        if kind == "HogQLQuery" and self.without_counts:
+            raise Refusal(403, "permission_denied", "You do not have permission to run this query.")
         if kind == "HogQLQuery" and self._tables is not None:
-            run = partial(self._hogql, project, asked, dialect, self._tables)
+            run = partial(self._hogql, project, seen, dialect, self._tables)
             answer, is_cached = self._found(project, asked, is_forced, run)
             return hogql_query.body(answer, self.age, is_cached=is_cached)
         query = event_query.parse(asked, self._now(), project, self.query_cap, dialect)
 
         def find() -> event_query.Found:
             if isinstance(query, event_query.EventsQuery):  # a count reads one column, whatever the range
-                self._require_fast(project, query)
-            return event_query.find(project, query, self._chance())
+                require_fast(self, project, query)
+            found = event_query.find(project, query, self._chance())
+            self.charges.take(project, seen, lambda: cost(project, query, found, self.granule))
+            return found
 
         found, is_cached = self._found(project, asked, is_forced, find)
         return event_query.answer(project, query, found, is_cached=is_cached)
@@ -315,29 +326,23 @@ class PostHog(Options):
         if not is_forced and same in self._cache:
             return self._cache[same], True
         with self._turns["query"].taken(project.id, self.fourth_query_wait, lambda: as_refusal(too_many_queries())):
+            self.charges.require_left(project)
             self.closing.wait(self.page_delay)
             self._cache[same] = found = find()
         return found, False
 
-    def _hogql(self, project: Project, asked: Row, dialect: Dialect, tables: ProjectTables) -> Row:
+    def _hogql(self, project: Project, seen: Seen, dialect: Dialect, tables: ProjectTables) -> Row:
         return hogql_query.run(
             tables.clickhouse,
-            asked,
+            seen.body["query"],
             lambda name: tables.get(project, name, self._now()),
             dialect,
             greatest=self.query_cap,
             seconds=self.hogql_seconds,
             most_rows=self.most_rows_scanned,
-            too_many_rows=lambda: as_refusal(TOO_MUCH[self.scan_status]()),
+            too_many_rows=lambda: too_many_rows(self),
+            charge=lambda read: self.charges.take(project, seen, lambda: Cost(read.rows_read, read.bytes_read)),
         )
-
-    def _require_fast(self, project: Project, query: Selection) -> None:
-        """Raise Refusal (504, 512 or 513) where the range is too much for the server."""
-        if self.longest_range is not None and query.before - query.after > self.longest_range * SECOND + 1:
-            raise as_refusal(too_slow())
-        scanned = self.most_rows_scanned
-        if scanned is not None and len(project.events.inside(query.after, query.before)) > scanned:
-            raise as_refusal(TOO_MUCH[self.scan_status]())
 
 
 def _decoded(body: bytes) -> Any:

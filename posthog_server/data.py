@@ -6,11 +6,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from .people import People
 from .values import DAY, Row, cleaned, encode, isoformat, microseconds, wall_time
+
+Made = TypeVar("Made")
 
 FAR = 2**63  # beyond any instant, in microseconds
 NOT_GIVEN = -1  # an instant of an event that follows from others
@@ -96,6 +98,7 @@ class EventTable:
         self._lock = threading.Lock()
         self._index: tuple[list[int], list[Event]] = ([], [])
         self.all_visible_at = NOT_GIVEN
+        self._made: dict[object, tuple[list[Event], Any]] = {}
         self.add(events)
 
     def add(self, events: Iterable[Event]) -> None:
@@ -110,6 +113,15 @@ class EventTable:
 
     def __len__(self) -> int:
         return len(self._index[1])
+
+    def made_once(self, make: Callable[[list[Event]], Made]) -> Made:
+        """What `make` makes of all events, oldest first; made anew where events were added."""
+        events = self._index[1]
+        of, made = self._made.get(make, (None, None))
+        if of is not events or made is None:
+            made = make(events)
+            self._made[make] = events, made
+        return made
 
     def inside(self, after: int, before: int) -> list[Event]:
         """All events with after < at < before, oldest first."""

@@ -64,9 +64,14 @@ def benchmark_account(
     days: float = DAYS,
     start: int = START,
     properties_bytes: int = 500,
+    names: int = 1,
+    people: int = 200,
     seed: int = 7,
 ) -> Account:
-    """`projects` projects with `events` plain events each, spread evenly over `days` days from `start`."""
+    """`projects` projects with `events` plain events each, spread evenly over `days` days from `start`.
+
+    `names`: so many different ones, of which the first has half of the events. `people`: who send them.
+    """
     rng = random.Random(seed)
     # Few different properties, shared by all events, so that a million fit into memory.
     pool: list[Row] = [
@@ -79,13 +84,15 @@ def benchmark_account(
     ]
     made = []
     for project in range(1, projects + 1):
-        people = [f"user-{project}-{place}" for place in range(200)]
+        senders = [f"user-{project}-{place}" for place in range(people)]
+        others = [f"event {place}" for place in range(1, names)]
         span = int(days * DAY)
         table = EventTable(
             Event(
                 random_uuid(rng),
                 start + rng.randrange(span),
-                distinct_id=rng.choice(people),
+                event=rng.choice(others) if others and rng.random() < 0.5 else "$pageview",
+                distinct_id=rng.choice(senders),
                 properties=rng.choice(pool),
             )
             for _ in range(events)

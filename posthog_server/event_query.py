@@ -2,14 +2,21 @@
 
 import json
 import random
+import re
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any
 
+from posthog_server.clickhouse import Answer
+
+from . import hogql_maps, hogql_query
 from .ages import Age
+from .conditions import Key
+from .conditions import key as key_of
 from .data import FAR, Event, Project
 from .event_columns import CELLS, timestamp, type_of
-from .hogql import JOINED_COLUMNS, Dialect, Where, counted_range, where
+from .hogql import JOINED_COLUMNS, Dialect, Where, counted_range, is_count, where
+from .hogql_maps import MapQuery
 from .schema_errors import schema_error
 from .selection import Selection, count, first_events
 from .traffic import Refusal, invalid
@@ -18,6 +25,7 @@ from .values import DAY, SECOND, Row, encode, microseconds
 DEFAULT_LIMIT = 100
 FORCED = ("force_blocking", "force_async")
 CACHED = ("blocking", "async", "lazy_async", "async_except_on_cache_miss", "force_cache")
+_DIRECTION = re.compile(r"\s*(.+?)(?:\s+(asc|desc))?\s*", re.IGNORECASE)
 ORDERS = {"timestamp": True, "timestamp asc": True, "timestamp desc": False}
 
 _FIELDS = {
@@ -40,16 +48,17 @@ class CountQuery(Selection):
     """How many events there are in a range."""
 
 
-Query = EventsQuery | CountQuery
+Query = EventsQuery | CountQuery | MapQuery
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a query found: a page of events and whether there are more, or their number."""
+    """What a query found: a page of events and whether there are more, or their number, or groups of them."""
 
     events: list[Event] = field(default_factory=list)
     more: bool = False
     number: int = 0
+    groups: Answer | None = None
 
 
 def is_forced(body: Any, age: Age = Age.CLOUD) -> bool:
@@ -83,8 +92,11 @@ def bounds(body: Any, now: int, zone: tzinfo) -> tuple[int, int]:
         if isinstance(before, str) and "|" in before:  # a cursor: ties of its timestamp are told apart by id
             return first, _date(before.partition("|")[0], now, zone) + 1
         return first, now + 5 * SECOND if before is None else _date(before, now, zone)
+    sql = str(query.get("query"))
+    if not is_count(sql):
+        return hogql_maps.bounds(sql, Dialect(zone=zone))
     try:
-        start, end, _ = counted_range(str(query.get("query")), Dialect(zone=zone))
+        start, end, _ = counted_range(sql, Dialect(zone=zone))
     except Refusal:
         return 0, 0
     return start - 1, end
@@ -132,7 +144,10 @@ def parse(query: Row, now: int, project: Project, cap: int, dialect: Dialect | N
     kind = require_known_fields(query, dialect.age)
     after, before = bounds({"query": query}, now, dialect.zone)
     if kind == "HogQLQuery":
-        *_, holds = counted_range(str(query.get("query")), dialect)
+        sql = str(query.get("query"))
+        if not is_count(sql) and (groups := hogql_maps.parsed(sql, dialect, now, cap)):
+            return groups
+        *_, holds = counted_range(sql, dialect)
         return CountQuery(after=after, before=before, where=holds, now=now)
     columns = query.get("select")
     if not columns or not _are_strings(columns):
@@ -145,12 +160,14 @@ def parse(query: Row, now: int, project: Project, cap: int, dialect: Dialect | N
         raise invalid("where: a list of expressions is required")
     joined = dialect.joins_persons and not {*columns}.isdisjoint(JOINED_COLUMNS)
     limit = min(_limit(query, dialect.age), cap)
+    oldest_first, by_keys = _order(query.get("orderBy") or ["timestamp DESC"], dialect)
     return EventsQuery(
         after=after,
         before=before,
         limit=limit,
         tells_more=limit < cap,  # at the cap there is no row more to see it by
-        oldest_first=_oldest_first(query.get("orderBy") or ["timestamp DESC"]),
+        oldest_first=oldest_first,
+        by_keys=by_keys,
         where=where(conditions, dialect) & Where(joined=joined, tie=_tie(query, dialect)),
         now=now,
         ties_by_id=dialect.ties_by_id,
@@ -179,12 +196,19 @@ def find(project: Project, query: Query, rng: random.Random) -> Found:
     """What there is as of now."""
     if isinstance(query, CountQuery):
         return Found(number=count(project, query))
+    if isinstance(query, MapQuery):
+        return Found(groups=hogql_maps.found(project, query, rng))
     events, more = first_events(project, query, rng)
     return Found(events, more and query.tells_more)
 
 
 def answer(project: Project, query: Query, found: Found, *, is_cached: bool) -> bytes:
     """The body of the reply."""
+    if isinstance(query, MapQuery):
+        assert found.groups
+        limit = None if query.limited else query.limit
+        shown = hogql_query.answer(found.groups, query.sql, query.dialect, limit)
+        return hogql_query.body(shown, query.dialect.age, is_cached=is_cached)
     common: Row = {"is_cached": is_cached, "error": None, "query_status": None, "timings": [{"k": ".", "t": 0.01}]}
     if isinstance(query, CountQuery):
         names = {"columns": ["count()"], "types": [["count()", "UInt64"]]}
@@ -219,11 +243,22 @@ def _date(value: object, now: int, zone: tzinfo) -> int:
         return now
 
 
-def _oldest_first(order: Any) -> bool:
-    known = ORDERS.get(" ".join(order[0].lower().split())) if _are_strings(order) and len(order) == 1 else None
-    if known is None:
+def _order(order: Any, dialect: Dialect) -> tuple[bool, tuple[tuple[Key, bool], ...]]:
+    """Whether the oldest come first, and the keys that are ordered by where it is not the timestamp."""
+    if not _are_strings(order):
         raise invalid(f"Unable to resolve the order: {json.dumps(order)}")
-    return known
+    known = ORDERS.get(" ".join(order[0].lower().split())) if len(order) == 1 else None
+    if known is not None:
+        return known, ()
+    keys = []
+    for one in order:
+        dialect.require_known_in(one)
+        match = _DIRECTION.fullmatch(one)
+        key = key_of(match[1], dialect.shown_in) if match else None
+        if not match or not key:
+            raise invalid(f"Unable to resolve the order: {json.dumps(order)}")
+        keys.append((key, (match[2] or "asc").lower() == "desc"))
+    return True, tuple(keys)
 
 
 def _are_strings(value: Any) -> bool:

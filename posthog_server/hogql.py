@@ -8,12 +8,17 @@ from datetime import timezone, tzinfo
 from posthog_server.grammar import HogQLError, nodes_of, parse_expr
 
 from .ages import Age
+from .conditions import AllOf, Box, Condition, masked, parse
+from .conditions import comparison as key_comparison
 from .data import FAR, Event
 from .people import People
 from .traffic import Refusal, invalid
 from .values import microseconds
 
-_FUNCTIONS = {"toString", "endsWith", "toDateTime", "toDateTime64"}
+_FUNCTIONS = {
+    *("toString", "endsWith", "toDateTime", "toDateTime64", "toDate"),
+    *("assumeNotNull", "cityHash64", "intDiv", "count", "min", "max"),
+}
 _COLUMNS = {
     *("uuid", "event", "properties", "timestamp", "distinct_id", "elements_chain", "created_at"),
     *("person", "person_id", "pdi"),
@@ -24,18 +29,17 @@ JOINED_COLUMNS = ("person_id", "person.id", "pdi.person_id")
 _AT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?"
 _IN_UTC = re.compile(rf"toDateTime64\(\s*'({_AT})'\s*,\s*6\s*,\s*'UTC'\s*\)")
 _AS_SAID = re.compile(rf"toDateTime\(\s*'({_AT}Z?)'\s*\)|'({_AT})'")
-_INSTANT = rf"(?:toDateTime64\([^()]*\)|toDateTime\([^()]*\)|'{_AT}')"
+INSTANT = rf"(?:toDateTime64\([^()]*\)|toDateTime\([^()]*\)|assumeNotNull\(\s*toDateTime\([^()]*\)\s*\)|'{_AT}')"
+_NOT_NULL = re.compile(r"assumeNotNull\(\s*(.*?)\s*\)", re.DOTALL)
 _ID_LIKE = re.compile(r"toString\(\s*uuid\s*\)\s+(?i:like)\s+'([^'\\]+)'")
 _ID_ENDS_WITH = re.compile(r"endsWith\(\s*toString\(\s*uuid\s*\)\s*,\s*'([^'\\]+)'\s*\)")
 _ID_IS_NOT = re.compile(r"toString\(\s*uuid\s*\)\s*!=\s*'([^'\\]+)'")
-_CREATED_AT = re.compile(rf"created_at\s*(>=|>|<=|<)\s*({_INSTANT})")
+_CREATED_AT = re.compile(rf"created_at\s*(>=|>|<=|<)\s*({INSTANT})")
 _PERSON = re.compile(rf"(?:{'|'.join(map(re.escape, JOINED_COLUMNS))})\s*(?:=\s*'([^'\\]+)'|(?i:is\s+not\s+null))")
-_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
-STRING = re.compile(r"'(?:[^'\\]|\\.)*'")
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _COUNT = re.compile(
     r"\s*(?i:select)\s+count\(\s*\)\s+(?i:from)\s+events\s+(?i:where)\s+"
-    rf"timestamp\s*>=\s*({_INSTANT})\s+(?i:and)\s+timestamp\s*<\s*({_INSTANT})(?:\s+(?i:and)\s+(created_at\b.*?))?\s*"
+    rf"timestamp\s*>=\s*({INSTANT})\s+(?i:and)\s+timestamp\s*<\s*({INSTANT})(?:\s+(?i:and)\s+(created_at\b.*?))?\s*"
 )
 
 
@@ -71,6 +75,10 @@ class Dialect:
             if name in self.age.unknown_functions:
                 raise unsupported(name, self.age.unknown_functions[name])
 
+    def require_known_in(self, text: str) -> None:
+        """Raises Refusal (400) for the first function in `text` that the age does not know."""
+        self.require_known(_CALL.findall(masked(text)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
@@ -81,6 +89,7 @@ class Where:
         created_start, created_end: created_start <= created_at < created_end (microseconds).
         tie: of this timestamp only those whose ids come before this one.
         event, distinct_id, person_id: what it has, where given.
+        others: what else must hold, of the columns that events are stored by.
         joined: its distinct id has a person, since a join would drop it otherwise.
     """
 
@@ -93,6 +102,7 @@ class Where:
     event: str | None = None
     distinct_id: str | None = None
     person_id: str | None = None
+    others: tuple[Condition, ...] = ()
 
     def holds(self, event: Event, people: People) -> bool:
         return (
@@ -104,7 +114,17 @@ class Where:
             and self.event in (None, event.event)
             and self.distinct_id in (None, event.distinct_id)
             and (self.person_id is None or self.person_id == people.id_of(event.distinct_id))
+            and all(other.holds(event, people) for other in self.others)
         )
+
+    def may_hold(self, box: Box) -> bool:
+        return AllOf(self.others).may_hold(box)
+
+    def reads(self) -> frozenset[str]:
+        by_time = self.created_start > -FAR or self.created_end < FAR
+        columns = {"uuid": self.like or self.unlike or self.tie, "created_at": by_time, "event": self.event}
+        columns |= {"distinct_id": self.distinct_id or self.joined, "person_id": self.person_id}
+        return frozenset(name for name, read in columns.items() if read) | AllOf(self.others).reads()
 
     def __and__(self, other: "Where") -> "Where":
         return Where(
@@ -117,6 +137,7 @@ class Where:
             event=other.event if self.event is None else self.event,
             distinct_id=self.distinct_id or other.distinct_id,
             person_id=self.person_id or other.person_id,
+            others=self.others + other.others,
         )
 
 
@@ -132,15 +153,18 @@ def _fits(id: str, pattern: str) -> bool:
 
 def where(expressions: Iterable[str], dialect: Dialect | None = None) -> Where:
     """What all of `expressions` say. Raises Refusal (400) for what the server does not understand."""
-    found = Where()
+    dialect, found = dialect or Dialect(), Where()
     for expression in expressions:
-        for term in _AND.split(expression.strip()):
-            found &= _term(term, dialect or Dialect())
+        condition = parse(expression, lambda text: _term(text, dialect))
+        for part in condition.parts if isinstance(condition, AllOf) else (condition,):
+            found &= part if isinstance(part, Where) else Where(others=(part,))
     return found
 
 
-def _term(text: str, dialect: Dialect) -> Where:
-    dialect.require_known(_CALL.findall(STRING.sub("''", text)))
+def _term(text: str, dialect: Dialect) -> Condition:
+    dialect.require_known_in(text)
+    if of_key := key_comparison(text, dialect.shown_in):
+        return of_key
     if match := _ID_LIKE.fullmatch(text):
         return Where(like=(match[1],))
     if match := _ID_ENDS_WITH.fullmatch(text):
@@ -154,7 +178,7 @@ def _term(text: str, dialect: Dialect) -> Where:
         raise invalid("Unable to resolve field: created_at")
     if not match:
         raise _not_understood(text)
-    comparison, at = match[1], _instant(match[2], dialect)
+    comparison, at = match[1], instant(match[2], dialect)
     if comparison in (">", "<="):  # bounds are whole microseconds
         at += 1
     return Where(created_start=at) if comparison[0] == ">" else Where(created_end=at)
@@ -180,15 +204,20 @@ def counted_range(sql: str, dialect: Dialect | None = None) -> tuple[int, int, W
     Raises Refusal (400) for any other.
     """
     dialect = dialect or Dialect()
-    dialect.require_known(_CALL.findall(STRING.sub("''", sql)))
+    dialect.require_known_in(sql)
     match = _COUNT.fullmatch(sql)
     if not match:
         raise invalid(f"Unable to resolve the query: {sql}")
     return (
-        _instant(match[1], dialect),
-        _instant(match[2], dialect),
+        instant(match[1], dialect),
+        instant(match[2], dialect),
         where([match[3]] if match[3] else [], dialect),
     )
+
+
+def is_count(sql: str) -> bool:
+    """Whether `sql` counts a range and does nothing else, which is what `counted_range` reads."""
+    return bool(_COUNT.fullmatch(sql))
 
 
 def unsupported(function: str, proposed: str = "") -> Refusal:
@@ -197,8 +226,10 @@ def unsupported(function: str, proposed: str = "") -> Refusal:
     return invalid(f"Unsupported function call '{function}(...)'{hint}")
 
 
-def _instant(text: str, dialect: Dialect) -> int:
+def instant(text: str, dialect: Dialect) -> int:
     """What `text` names; a bare date and time in the project's zone."""
+    if match := _NOT_NULL.fullmatch(text):
+        text = match[1]
     try:
         if match := _IN_UTC.fullmatch(text):
             return microseconds(match[1])

@@ -43,12 +43,14 @@ def run(
     seconds: float,
     most_rows: int | None,
     too_many_rows: Callable[[], Refusal],
+    charge: Callable[[Answer], None],
 ) -> Row:
     """The answer to `query`, without what depends on the cache. Raises Refusal.
 
     Args:
         greatest: the LIMIT that greater ones are clamped to.
         seconds: the longest that ClickHouse may take. `most_rows`: the most that it may read.
+        charge: told what ClickHouse found; what it raises ends the query.
     """
     values = query.get("values", {})
     if not isinstance(query.get("query"), str) or not isinstance(values, dict):
@@ -59,13 +61,17 @@ def run(
         found = clickhouse.select(statement.sql, settings)
     except ClickHouseError as error:
         raise _refusal(error) from None
+    charge(found)
     if most_rows is not None and found.rows_read > most_rows:
         raise too_many_rows()
-    return _answer(found, query["query"], dialect, min(DEFAULT_LIMIT, greatest) if not statement.limited else None)
+    return answer(found, query["query"], dialect, min(DEFAULT_LIMIT, greatest) if not statement.limited else None)
 
 
-def _answer(found: Answer, hogql: str, dialect: Dialect, limit: int | None) -> Row:
-    """Only where the SQL has no LIMIT does PostHog look whether there is more; in January 2024 it did not say so."""
+def answer(found: Answer, hogql: str, dialect: Dialect, limit: int | None) -> Row:
+    """The answer to `hogql`, without what depends on the cache.
+
+    Only where the SQL has no LIMIT does PostHog look whether there is more; in January 2024 it did not say so.
+    """
     rows = [
         [_cell(cell, type_, dialect) for cell, type_ in zip(row, found.types, strict=True)]
         for row in found.rows[:limit]

@@ -18,7 +18,8 @@ from typing import Any
 from posthog_server.clickhouse.tables import Table, quoted
 from posthog_server.grammar import HogQLError, children_of, nodes_of, parse_select
 
-from .hogql import STRING, Dialect
+from .conditions import STRING
+from .hogql import Dialect
 from .traffic import invalid
 from .values import Row
 

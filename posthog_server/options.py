@@ -32,10 +32,18 @@ class Options:
         most_rows_scanned: one with more events in its range is refused with `scan_status`, and so is a HogQLQuery
             that reads more rows. None: any is fine.
         scan_status: 504 (too slow), 512 (estimated too slow) or 513 (out of memory).
+        counts_bytes: tell what each query reads (see costs.py) in a header; so do the next three.
+        read_budget: bytes an hour that queries of one project may read; then they are refused with 429. It holds those
+            of `budget_hours`, which is what it begins with, and owes at most those of one hour.
+        read_quota: bytes that queries of one project may read at all; then they are refused with 402.
+        most_bytes_read: a query that reads more bytes is too slow (504), however short its range.
+        granule: rows that ClickHouse reads together.
         without_event_list, without_query: this endpoint is gone (404).
+        without_counts: a HogQLQuery is refused (403).
         without_hogql_filter: a server from before 2023, whose event list knows no filter of type hogql (400).
         without_created_at_filter: HogQL knows the ids of events but not `created_at` (400).
-        clickhouse: what runs each HogQLQuery; without it the server knows none but a count of a range.
+        clickhouse: what runs each HogQLQuery; without it the server knows none but
+            counts and maps of a range (hogql_maps.py).
         hogql_seconds: the longest that a HogQLQuery may run before it is too slow (504).
         clock: seconds since the epoch; tests may stop it.
         seed: of the chance that the server makes use of, e.g. in the order of ties.
@@ -56,8 +64,15 @@ class Options:
     longest_range: float | None = None
     most_rows_scanned: int | None = None
     scan_status: int = 504
+    counts_bytes: bool = False
+    read_budget: int | None = None
+    budget_hours: float = 24
+    read_quota: int | None = None
+    most_bytes_read: int | None = None
+    granule: int = 8192
     without_event_list: bool = False
     without_query: bool = False
+    without_counts: bool = False
     without_hogql_filter: bool = False
     without_created_at_filter: bool = False
     clickhouse: ClickHouse | None = None

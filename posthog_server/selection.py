@@ -3,9 +3,14 @@
 import random
 from dataclasses import dataclass, field
 
+from .conditions import Key
 from .data import FAR, Event, Project
 from .hogql import Where, uuid_order
 from .people import People
+from .storage_order import in_storage_order
+from .values import DAY
+
+BLOCK = 256  # rows of the storage order that are looked at or passed over together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,7 @@ class Selection:
         where: what else must hold.
         now: the server's clock (microseconds): what becomes visible later is not seen. Without it all is seen.
         ties_by_id: events of one timestamp come in the order of their ids, as the timestamps do. Else in any order.
+        by_keys: what they are ordered by instead of their timestamps, each with whether the greatest comes first.
     """
 
     after: int
@@ -27,6 +33,7 @@ class Selection:
     where: Where = field(default_factory=Where)
     now: int = FAR
     ties_by_id: bool = False
+    by_keys: tuple[tuple[Key, bool], ...] = ()
 
     def sees(self, event: Event, people: People) -> bool:
         """Whether an event of the range belongs to what was asked for."""
@@ -43,6 +50,9 @@ def first_events(
     """
     end = skip + query.limit
     first = query.after if after is None else after
+    if query.by_keys or query.where.others:
+        events = _by_key(project, query, max(first, project.kept_after(query.now)), rng)
+        return events[skip:end], len(events) > end
     all_seen = query.where == Where() and project.events.all_visible_at <= query.now
     people = project.people
     events = project.events.between(
@@ -53,22 +63,55 @@ def first_events(
         None if all_seen else lambda event: query.sees(event, people),
     )
     events = [row for event in events for row in _rows(event)]
-    if query.ties_by_id:
-        events.sort(key=lambda event: (event.at, uuid_order(event.id)), reverse=not query.oldest_first)
-    else:
-        _shuffle_ties(events, rng)
+    _order_ties(events, query, rng)
     return events[skip:end], len(events) > end
 
 
 def count(project: Project, query: Selection) -> int:
     """How many rows there are, unmerged ones twice."""
-    after = max(query.after, project.kept_after(query.now))
-    events, people = project.events.inside(after, query.before), project.people
-    return sum(len(_rows(event)) for event in events if query.sees(event, people))
+    return len(all_rows(project, query))
+
+
+def all_rows(project: Project, query: Selection, after: int | None = None) -> list[Event]:
+    """All rows, unmerged ones twice, in no order. `after`, where given, stands for that of `query`."""
+    people = project.people
+    first = max(query.after if after is None else after, project.kept_after(query.now))
+    if not query.where.others:
+        events = project.events.inside(first, query.before)
+        return [row for event in events if query.sees(event, people) for row in _rows(event)]
+    stored = in_storage_order(project.events)
+    days = (first + 1) // DAY, (query.before - 1) // DAY
+    return [
+        event
+        for block in stored.granules(days, query.where, BLOCK)
+        for event in stored.rows(block)
+        if first < event.at < query.before and query.sees(event, people)
+    ]
+
+
+def _by_key(project: Project, query: Selection, after: int, rng: random.Random) -> list[Event]:
+    """All rows in the order of `query`, where the storage order finds them or it is asked for."""
+    events = all_rows(project, query, after)
+    if not query.by_keys:
+        events.sort(key=lambda event: event.at, reverse=not query.oldest_first)
+        _order_ties(events, query, rng)
+        return events
+    rng.shuffle(events)
+    for key, greatest_first in reversed(query.by_keys):
+        events.sort(key=key.value, reverse=greatest_first)
+    return events
 
 
 def _rows(event: Event) -> tuple[Event, ...]:
     return (event, event) if event.unmerged else (event,)
+
+
+def _order_ties(events: list[Event], query: Selection, rng: random.Random) -> None:
+    """Put events of one timestamp, which stand together, into their order."""
+    if query.ties_by_id:
+        events.sort(key=lambda event: (event.at, uuid_order(event.id)), reverse=not query.oldest_first)
+    else:
+        _shuffle_ties(events, rng)
 
 
 def _shuffle_ties(events: list[Event], rng: random.Random) -> None:

@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def stats(posthog: PostHog) -> dict[str, Any]:
-    """How many requests there were: by stream, by project and stream, and the most at once by project."""
+    """How many requests there were: by stream, by project and stream, the most at once, and the bytes read."""
     streams: Counter[str] = Counter()
     projects: dict[str, Counter[str]] = defaultdict(Counter)
     for seen in list(posthog.requests):
@@ -151,6 +151,7 @@ def stats(posthog: PostHog) -> dict[str, Any]:
         "per_project": projects,
         "max_event_lists_at_once": {str(one): most for one, most in posthog.max_event_lists_at_once.items()},
         "max_queries_at_once": {str(one): most for one, most in posthog.max_queries_at_once.items()},
+        "bytes_read": {str(one): read for one, read in posthog.bytes_read.items()},
     }
 
 

@@ -36,6 +36,7 @@ class Seen:
         headers: by their names in lower case.
         body: what was posted, decoded; None where it is no JSON.
         after, before: of an event list or a query, the exclusive bounds as the server understood them (microseconds).
+        bytes_read: what a query was charged; None where it was not.
         status: of the reply; 0 until there is one, and where the connection was reset.
         started, finished: seconds of the monotonic clock.
     """
@@ -48,6 +49,7 @@ class Seen:
     body: Any = None
     after: int = 0
     before: int = 0
+    bytes_read: int | None = None
     status: int = 0
     started: float = 0.0
     finished: float = 0.0

@@ -38,13 +38,14 @@ class Answer:
     """What a SELECT found. `types` are ClickHouse's, and instants in the rows are ISO 8601 strings in UTC with Z.
 
     Attributes:
-        rows_read: how many rows of its tables ClickHouse went through.
+        rows_read, bytes_read: how much of its tables ClickHouse went through; bytes as they are in memory.
     """
 
     columns: list[str]
     types: list[str]
     rows: list[list[Any]]
     rows_read: int
+    bytes_read: int
 
 
 class Engine:
@@ -79,7 +80,8 @@ class Engine:
             found = json.loads(self._run(f"{sql}\nFORMAT JSONCompact SETTINGS {given}"))
         meta = found["meta"]
         columns, types = ([column[key] for column in meta] for key in ("name", "type"))
-        return Answer(columns, types, found["data"], found["statistics"]["rows_read"])
+        read = found["statistics"]
+        return Answer(columns, types, found["data"], read["rows_read"], read["bytes_read"])
 
     def close(self) -> None:
         self._process.communicate()

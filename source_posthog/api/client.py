@@ -3,11 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+import orjson
 import requests
 from airbyte_cdk.sources.streams.call_rate import (
     AbstractAPIBudget,
@@ -21,7 +23,8 @@ from airbyte_cdk.sources.streams.http import HttpClient
 from requests.adapters import BaseAdapter
 
 from source_posthog.api import clock
-from source_posthog.api.errors import RedirectRefused, SlowBody, one_line
+from source_posthog.api.errors import LargeBody, RedirectRefused, SlowBody, one_line
+from source_posthog.exact.events.page_size import MOST_BYTES_OF_AN_ANSWER
 
 # Between two bytes the read timeout of the manifest holds, but a body that drips would never meet it. A page of 100 MB
 # over a slow line (1 MB/s) takes two minutes, and may take seven hours by these.
@@ -45,7 +48,7 @@ class Client(HttpClient):
 class TimedAdapter(BaseAdapter):
     """Sends a request through the CDK's own adapter.
 
-    Raises RedirectRefused, and SlowBody while the body is read, which requests does at once.
+    Raises RedirectRefused, and SlowBody or LargeBody while the body is read, which requests does at once.
     """
 
     def __init__(self, adapter: BaseAdapter) -> None:
@@ -57,7 +60,7 @@ class TimedAdapter(BaseAdapter):
         if response.is_redirect:
             # Before it is followed: the key must not go there.
             _require_same(request, urljoin(str(request.url), response.headers["Location"]), response.status_code)
-        response.raw = TimedBody(response.raw)
+        response.raw = TimedBody(response.raw, MOST_BYTES_OF_AN_ANSWER if _rows_asked_for(request) > 1 else None)
         return response
 
     def close(self) -> None:
@@ -65,23 +68,36 @@ class TimedAdapter(BaseAdapter):
 
 
 class TimedBody:
-    """The body of an answer, as requests reads it (urllib3's HTTPResponse), with a deadline that moves as it comes."""
+    """The body of an answer, as requests reads it (urllib3's HTTPResponse), with a deadline that moves as it comes, and
+    of `most` bytes; None if it may be of any size."""
 
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
+    def __init__(self, raw: Any, most: int | None = None) -> None:
+        self._raw, self._most = raw, most
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
     def stream(self, _: int, decode_content: bool | None = None) -> Iterator[bytes]:
-        """The body in pieces, each as soon as it is there. Raises SlowBody."""
+        """The body in pieces, each as soon as it is there. Raises SlowBody and LargeBody."""
         begun, received = monotonic(), 0
         while piece := self._raw.read1(CHUNK, decode_content=decode_content):
             received += len(piece)
+            if self._most is not None and received > self._most:
+                self._raw.close()
+                raise LargeBody
             yield piece
             if monotonic() - begun > BODY_GRACE + received / LEAST_RATE:
                 self._raw.close()
                 raise SlowBody
+
+
+def _rows_asked_for(request: requests.PreparedRequest) -> int:
+    """The limit of a list, or of an EventsQuery; 1 where there is none."""
+    limit: Any = dict(parse_qsl(urlsplit(str(request.url)).query)).get("limit", 1)
+    if isinstance(request.body, bytes):
+        with suppress(ValueError, AttributeError):
+            limit = orjson.loads(request.body).get("query", {}).get("limit", 1)
+    return int(limit) if str(limit).isdecimal() else 1
 
 
 def _require_same(request: requests.PreparedRequest, target: str, status: int) -> None:

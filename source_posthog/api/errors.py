@@ -7,6 +7,7 @@
     requests.RequestException
         RedirectRefused       PostHog sends us to another place
         SlowBody              an answer that may never end
+        LargeBody             an answer that is too large, where it can be asked for fewer rows
     UnknownModifiers          the query has to be asked again, without its modifiers
     Skipped                   a window or a project is left out, which is no error of its own
     Abandoned                 nobody reads the sync any more
@@ -109,6 +110,10 @@ class RedirectRefused(requests.RequestException):
 
 class SlowBody(requests.Timeout):
     """The body of an answer comes so slowly that it may never end."""
+
+
+class LargeBody(requests.RequestException):
+    """The body of an answer to a question for several rows is larger than MOST_BYTES_OF_AN_ANSWER."""
 
 
 class UnknownModifiers(Exception):

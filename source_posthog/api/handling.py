@@ -14,10 +14,11 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
 from source_posthog.api import modifiers
-from source_posthog.api.errors import NestedTooDeeply, PostHogError, RedirectRefused, UnknownModifiers
+from source_posthog.api.errors import LargeBody, NestedTooDeeply, PostHogError, RedirectRefused, UnknownModifiers
 from source_posthog.api.health import Trouble, certificate_fault, is_success, meant_status, trouble_of
 from source_posthog.api.sync import Sync
-from source_posthog.exact.errors import NotAccepted, TooSlow
+from source_posthog.exact.errors import NotAccepted, TooLarge, TooSlow
+from source_posthog.exact.events.page_size import MOST_BYTES_OF_AN_ANSWER
 
 A_WEEK = 7 * 24 * 3600  # seconds; longer than PostHogBackoff ever waits for a request
 
@@ -80,7 +81,9 @@ class PostHogErrorHandler(DefaultErrorHandler):
         return None
 
     def _require_retried(self, response_or_exception: requests.Response | Exception | None) -> None:
-        """Raise NotAccepted or TooSlow for an answer that whoever asked does something about."""
+        """Raise NotAccepted, TooSlow or TooLarge for an answer that whoever asked does something about."""
+        if isinstance(response_or_exception, LargeBody):
+            raise TooLarge(f"an answer of more than {MOST_BYTES_OF_AN_ANSWER // 1_000_000} MB")
         status = self._status(response_or_exception)
         is_too_late = isinstance(response_or_exception, requests.ReadTimeout) and self.unretried_codes
         if not is_too_late and status not in self.unretried_codes:

@@ -23,8 +23,8 @@ BUDGET_EXCEEDED = "api_queries_budget_exceeded"
 TOO_MANY_BYTES = "too_many_bytes"
 OVER_BUDGET = (
     "The project has used up the bytes that PostHog lets API queries read in an hour, whoever asked them: run the sync "
-    "when fewer other queries are asked, let your own in `queries` read less, or set `events_api` to list, which that "
-    "budget does not count."
+    "later or for fewer projects, let your own in `queries` read less, set `events_api` to list, which that budget "
+    "does not count, or choose a larger plan."
 )
 UNDER_LOAD = "PostHog's database is under heavy load: run the sync when it is less busy."
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import requests
 from airbyte_cdk.logger import PRINT_BUFFER
 
 from source_posthog.api import clock
@@ -67,6 +68,7 @@ class Totals:
 
 
 SECONDS_BETWEEN_LINES = 60
+BYTES_READ, BYTES_LEFT = "X-PostHog-Query-Bytes-Read", "X-PostHog-Query-Budget-Remaining-Bytes"
 SECONDS_BETWEEN_SIGNS = 600  # of life, while all that is going on is a wait
 SECONDS_WORTH_A_LINE = 30  # of waiting for our own request budget
 
@@ -84,6 +86,10 @@ class SyncLog:
         self.records: Counter[str] = Counter()
         self.windows = self.windows_done = self.events = self.late_events = 0
         self._not_emitted: Counter[str] = Counter()
+        self._read: Counter[str] = Counter()  # bytes that PostHog read for a stream, ...
+        self._given: Counter[str] = Counter()  # ... and those of the answers
+        self._left_of_hour: int | None = None
+        self._budget_line = -float(SECONDS_BETWEEN_LINES)
         self._unreadable = 0
         self._first_unreadable = ""
         self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
@@ -92,6 +98,24 @@ class SyncLog:
     def request(self, stream: str) -> None:
         with self._lock:
             self.requests[stream] += 1
+
+    def answer(self, stream: str, response: requests.Response) -> None:
+        """Count the bytes that PostHog says to have read for `response`, a good answer."""
+        read, left = (response.headers.get(name, "") for name in (BYTES_READ, BYTES_LEFT))
+        if not read.isdecimal():
+            return
+        with self._lock:
+            self._read[stream] += int(read)
+            self._given[stream] += len(response.content)
+            self._left_of_hour = int(left) if left.lstrip("-").isdecimal() else None
+
+    def over_budget(self, stream: str, seconds: float, advice: str) -> None:
+        """A request of `stream` waits for `seconds`, since PostHog's hourly budget of bytes is used up."""
+        with self._lock:
+            is_news = clock.seconds() - self._budget_line >= SECONDS_BETWEEN_LINES
+            self._budget_line = clock.seconds() if is_news else self._budget_line
+        if is_news:
+            logger.info(f"Stream {stream}: waiting {max(1, round(seconds / 60))} min. {advice}")
 
     def retry(self, stream: str, seconds: float) -> None:
         """A request of `stream` is going to be sent again after `seconds`."""
@@ -148,7 +172,8 @@ class SyncLog:
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
                 f"{self.events} events in {self.requests['events']} requests so far, {self.windows_done} of "
-                f"{self.windows} windows done{self._share()}{self._late()}{self._left(requests_an_hour)}"
+                f"{self.windows} windows done{self._share()}{self._late()}{self._bytes('events')}"
+                f"{self._left(requests_an_hour)}"
             )
         logger.info(line)
 
@@ -191,6 +216,12 @@ class SyncLog:
     def _share_of_windows(self) -> float:
         return (self.windows_done + sum(self._shares.values())) / self.windows if self.windows else 0.0
 
+    def _bytes(self, stream: str) -> str:
+        if not self._read[stream]:
+            return ""
+        left = "" if self._left_of_hour is None else f"; {_large(self._left_of_hour)} of the hour left"
+        return f", read {_large(self._read[stream])} for {_large(self._given[stream])} of {stream}{left}"
+
     def _late(self) -> str:
         return f", {self.late_events} late events" if self.late_events else ""
 
@@ -210,8 +241,14 @@ class SyncLog:
             f"Stream {stream}: {self.records[stream]} records in {self.requests[stream]} requests "
             f"({self.retries[stream]} retried), {round(self.waited[stream])} s waited"
             + (self._late() if stream == "events" else "")
+            + self._bytes(stream)
             + (f", {self._not_emitted[stream]} records not emitted" if self._not_emitted[stream] else ""),
         )
+
+
+def _large(size: int) -> str:
+    """`size` (bytes) in words."""
+    return f"{size / 1e9:.0f} GB" if size >= 1e10 else f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _key(window: Mapping[str, Any]) -> tuple[Any, Any]:

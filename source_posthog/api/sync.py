@@ -54,6 +54,7 @@ class Sync:
     def answered(self, stream: str, response: requests.Response) -> None:
         """PostHog has just given a good answer for `stream`."""
         self.health.recovered(stream)
+        self.log.answer(stream, response)
         self.clock.learn(response)
 
     def project(self, project_id: Any) -> ProjectRow:

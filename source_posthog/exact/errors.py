@@ -2,7 +2,9 @@
 
     Unanswered            raised by whoever asks PostHog, in place of an answer:
         TooSlow           it can be asked for less,
+        TooLarge          for fewer rows,
         NotAccepted       or for something else
+    Uncut                 a day cannot be read in the order of storage
     UntrueAnswer          an answer that would lose rows if it were believed
         OtherInstants
     ValueError
@@ -22,8 +24,16 @@ class TooSlow(Unanswered):
     """PostHog could not answer for so much in time."""
 
 
+class TooLarge(Unanswered):
+    """The answer is larger than it should be."""
+
+
 class NotAccepted(Unanswered):
     """PostHog takes the question for a wrong one (400); no waiting changes that."""
+
+
+class Uncut(Exception):
+    """The events of a day cannot be told apart by the order of storage: they have to be read by time."""
 
 
 class UntrueAnswer(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from source_posthog.exact.errors import UntrueAnswer
 
+BROKEN = "\ufffd"  # what PostHog shows for bytes that are no UTF-8; text can have it too
 LONGEST_ERROR = 300  # characters of PostHog's own words that are shown
 
 

@@ -29,6 +29,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 from source_posthog.api.errors import PostHogError
 from source_posthog.api.sync import Sync
 from source_posthog.exact.events.ledger import Ledger
+from source_posthog.exact.events.port import HalfDay
 from source_posthog.exact.events.windows import SETTLING, Plan, Range, Window, in_turns, lay_out
 from source_posthog.exact.instants import instant
 from source_posthog.exact.states import entries
@@ -137,9 +138,9 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             with self._lock:
                 self.ledger.begin(entries(stream_state or {})[0])
         except ValueError as invalid:
+            whose, fault = invalid.args
             raise PostHogError(
-                f"The state {invalid} in stream {self._stream_name} has no valid ISO 8601 timestamp. Correct the "
-                "state, or clear the stream.",
+                f"The state {whose} in stream {self._stream_name} {fault}. Correct the state, or clear the stream.",
                 FailureType.config_error,
             ) from invalid
 
@@ -210,12 +211,26 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 moved = self.ledger.cover_late(project, window.start, window.end)
             else:
                 moved = self.ledger.cover(project, window.start, window.end, newest, rows)
-            if self._states is None:
-                return
-            self._states.add(rows)
-            is_due = self._states.is_due(self.ledger.entries)
-            if moved and (is_due or self.ledger.rows_to_emit(project) >= ROWS_OF_A_PART):
-                self._emit_state()
+            self._emit_if_due(project, moved, rows)
+
+    def _emit_if_due(self, project: str, moved: bool, rows: int) -> None:
+        if self._states is None:
+            return
+        self._states.add(rows)
+        is_due = self._states.is_due(self.ledger.entries)
+        if moved and (is_due or self.ledger.rows_to_emit(project) >= ROWS_OF_A_PART):
+            self._emit_state()
+
+    def cover_in_part(self, project: str, half: HalfDay, rows: int) -> None:
+        """`half` of a day is emitted, `rows` of it just now. Emits the state as `cover`."""
+        with self._lock:
+            moved = self.ledger.cover_in_part(project, half, rows)
+            self._emit_if_due(project, moved, rows)
+
+    def half_day(self, project: str) -> HalfDay | None:
+        """The day of `project` that an earlier sync has read in part."""
+        with self._lock:
+            return self.ledger.half_day(project)
 
     def leave_late(self, project: str) -> None:
         """What arrived late in `project` is read, as far as the server can tell."""
@@ -228,6 +243,16 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             return window
         with self._lock:
             return Window(*self.ledger.unread(project, window.start, window.end))
+
+    def is_new(self, project: str) -> bool:
+        """Whether no sync has read anything of `project` yet, this one included."""
+        with self._lock:
+            return self.ledger.timestamp(project) is None
+
+    def is_oldest(self, project: str, start: datetime) -> bool:
+        """Whether all that was planned for `project` before `start` is emitted."""
+        with self._lock:
+            return self.ledger.is_oldest(project, start)
 
     def planned(self, project: str) -> Range | None:
         with self._lock:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,13 +20,15 @@ from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, OtherInstants, Unanswered, UntrueAnswer
 from source_posthog.exact.events.late import Emitted
 from source_posthog.exact.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
-from source_posthog.exact.events.port import Batch, Page, Query
+from source_posthog.exact.events.port import Ask, Batch, Page, Query
 from source_posthog.exact.events.properties import UNREADABLE
 from source_posthog.exact.events.reading import read_range, require_true_instant
-from source_posthog.exact.events.windows import SETTLING, Window, first_event, is_long, last_event
+from source_posthog.exact.events.storage_order import ByHash
+from source_posthog.exact.events.windows import SETTLING, Range, Window, empty_ends, first_event, is_long, last_event
 from source_posthog.exact.instants import MICROSECOND, instant, iso
 from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer, project_of, window_of
 from source_posthog.streams.lanes import Lane, Lanes
+from source_posthog.streams.mapped import MappedReading
 from source_posthog.streams.retention import Retention
 from source_posthog.streams.transports import EventList, EventQuery, Transport
 from source_posthog.streams.unemitted import Unemitted
@@ -36,6 +38,27 @@ logger = logging.getLogger("airbyte")
 # Events that arrived less than this before the sync, or during it, are not counted: a page that was read
 # before may lack them, and fewer events than were counted are a warning.
 MOST_DELAY = timedelta(minutes=10)
+
+
+class _MoreThanAPage(Exception):
+    """A range has more events than fit a page, of which none is emitted yet. `end`: of what is still to be read."""
+
+    def __init__(self, end: datetime) -> None:
+        super().__init__()
+        self.end = end
+
+
+@dataclass(frozen=True)
+class _OnePage:
+    """An `ask` that raises _MoreThanAPage where an answer is not complete."""
+
+    ask: Ask
+
+    def __call__(self, query: Query) -> Page:
+        page = self.ask(query)
+        if not page.complete:
+            raise _MoreThanAPage(query.end)
+        return page
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         events_api: how to ask: "list" (GET /events/) or "query" (POST /query/).
         late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
         first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
-        count_requester: asks for the number of events, once; None if they are not to be counted.
+        count_requester: asks for numbers of events; None where they are not counted.
         project_requester: asks for a project by itself, once; None if nobody is to be warned of its retention.
     """
 
@@ -147,7 +170,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             except Skipped:
                 lane.is_abandoned = True
                 self.sync.log.totals.failed(project_id)
-            except (AirbyteTracedException, UntrueAnswer) as error:
+            except (AirbyteTracedException, Unanswered, UntrueAnswer) as error:
                 lane.is_abandoned = True
                 self.sync.log.totals.failed(project_id)
                 raise self._located(error, stream_slice) from error
@@ -163,24 +186,53 @@ class EventsSimpleRetriever(SimpleRetriever):
                 return  # what was read instead does not show what arrived
         elif not self._is_backfill(stream_slice, window):
             self.sync.log.totals.emit(stream_slice["project_id"], rows)
-        covered = Window(batch.start, batch.end, window.arrived_from)
-        self.stream_slicer.cover(project_of(stream_slice), covered, batch.newest, rows)
+        if batch.half:
+            self.stream_slicer.cover_in_part(project_of(stream_slice), batch.half, rows)
+        else:
+            covered = Window(batch.start, batch.end, window.arrived_from)
+            self.stream_slicer.cover(project_of(stream_slice), covered, batch.newest, rows)
         self.stream_slicer.expect(project_of(stream_slice), window, 0)
 
     def _batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
         if window.arrived_from:
             yield from self._late_batches(stream_slice, window, lane)
             return
-        project = project_of(stream_slice)
-        self._skip_empty_history(stream_slice, lane)
+        project, ask = project_of(stream_slice), partial(self._ask, stream_slice, lane)
+        self._map(stream_slice, lane, must=self.stream_slicer.is_new(project))
         left = self.stream_slicer.unread(project, window)
         query = Query(stream_slice["project_id"], left.start, left.end)
-        yield from read_range(
-            query,
-            partial(self._ask, stream_slice, lane),
-            lane.reach,
-            in_parts=not self._is_backfill(stream_slice, window),
-            rows_in_hand=self._transport.rows_in_hand,
+        is_backfill = self._is_backfill(stream_slice, window)
+        if lane.days is None and self._may_be_mapped(lane):
+            try:
+                yield from read_range(query, _OnePage(ask), lane.reach, in_parts=False)
+                return
+            except _MoreThanAPage as more:
+                query = replace(query, end=more.end)
+                self._map(stream_slice, lane, must=True)
+        if lane.days is not None:
+            yield from self._mapped(stream_slice, lane).read(query, backwards=is_backfill)
+            return
+        in_hand = self._transport.rows_in_hand
+        yield from read_range(query, ask, lane.reach, in_parts=not is_backfill, rows_in_hand=in_hand)
+
+    def _may_be_mapped(self, lane: Lane) -> bool:
+        is_probe = self.sync.page_size is not None
+        return self.count_requester is not None and not lane.is_mapped and not is_probe
+
+    def _mapped(self, stream_slice: StreamSlice, lane: Lane) -> MappedReading:
+        assert self.count_requester is not None
+        assert lane.days is not None
+        return MappedReading(
+            self.name,
+            stream_slice["project_id"],
+            self.stream_slicer,
+            self._transport,
+            lane,
+            ask=partial(self._ask, stream_slice, lane),
+            early=partial(self._ask_early, stream_slice, lane),
+            count=partial(self._count, self.count_requester, stream_slice, lane),
+            days=lane.days,
+            order_refused=self._lanes.order_refused,
         )
 
     def _is_backfill(self, stream_slice: StreamSlice, window: Window) -> bool:
@@ -216,14 +268,27 @@ class EventsSimpleRetriever(SimpleRetriever):
         turns = _Turns(self.stream_slicer, self._transport, query.project_id)
         with lane.turn(window_of(stream_slice), turns):
             page = self._answer(stream_slice, lane, query)
-            if not page.complete and self.count_requester and lane.counts():
-                self._count(self.count_requester, stream_slice)
         if page.rows and not lane.instants_checked:
             self._require_true_instants(stream_slice, lane, page)
         return page
 
+    def _ask_early(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
+        """As `_ask`, out of turn: an error is none yet, since what is asked for may not be needed."""
+        with lane.requests:
+            return self._transport.ask(self._requester_of(query), stream_slice, query)
+
+    def _requester_of(self, query: Query) -> PostHogRequester:
+        is_filtered = query.arrived_from or query.keys.is_bounded  # by words that old servers do not know
+        return (self.late_requester if is_filtered else None) or self.requester
+
+    def _count(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, query: Query, by: ByHash | None
+    ) -> Mapping[Any, int]:
+        with lane.requests:
+            return self._transport.keys(requester, stream_slice, query, by)
+
     def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
-        requester = (self.late_requester if query.arrived_from else None) or self.requester
+        requester = self._requester_of(query)
         try:
             return self._transport.ask(requester, stream_slice, query)
         except AirbyteTracedException as error:
@@ -261,41 +326,53 @@ class EventsSimpleRetriever(SimpleRetriever):
             return False
         return True
 
-    def _count(self, requester: PostHogRequester, stream_slice: StreamSlice) -> None:
-        """Have PostHog count the events that are planned, for those who watch. Where it cannot, the sync goes on."""
-        to_count = self.stream_slicer.range_to_count(project_of(stream_slice))
-        if to_count is None:
-            return
-        query, arrived_before = Query(stream_slice["project_id"], *to_count), self.stream_slicer.present - MOST_DELAY
-        try:
-            number = self._transport.count(requester, stream_slice, query, arrived_before)
-        except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
-            logger.info(f"Project {stream_slice['project_id']}: could not count the events ({error})")
-            return
-        if number is not None:
-            self.stream_slicer.estimate(self.sync.log.totals.count(stream_slice["project_id"], number))
-
-    def _skip_empty_history(self, stream_slice: StreamSlice, lane: Lane) -> None:
-        """Once a project: find out where the range that was planned for it has its first and its last event, if it is a
-        long one."""
+    def _map(self, stream_slice: StreamSlice, lane: Lane, *, must: bool = False) -> None:
+        """Once a project: find out which days of the range that was planned for it have events, if it is a long one or
+        it `must` be known, and skip the empty time before the first and after the last."""
         planned = self.stream_slicer.planned(project_of(stream_slice))
         if planned is None or self.first_event_requester is None:
             return
         with lane.history:
-            if lane.first_event_asked or lane.is_abandoned:
-                return
-            lane.first_event_asked = True
             step = self.stream_slicer.declared.step
-            if not is_long(*planned, step):
+            if lane.is_mapped or lane.is_abandoned or not (must or is_long(*planned, step)):
                 return
-            one = partial(self._one_event, self.first_event_requester, stream_slice, lane)
-            start, end = planned
-            try:
+            lane.is_mapped = True
+            if self.count_requester:
+                lane.days = self._days(self.count_requester, stream_slice, lane, planned)
+            if is_long(*planned, step):
+                self._skip_empty_history(self.first_event_requester, stream_slice, lane, planned)
+
+    def _days(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, planned: Range
+    ) -> dict[date, int] | None:
+        """The number of events of each day of `planned`; None where PostHog does not say."""
+        project = stream_slice["project_id"]
+        try:
+            with lane.requests:
+                arrived_before = self.stream_slicer.present - MOST_DELAY
+                days = self._transport.days(requester, stream_slice, Query(project, *planned), arrived_before)
+        except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
+            logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
+            return None
+        if days and self.stream_slicer.range_to_count(str(project)):
+            self.stream_slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
+        return days
+
+    def _skip_empty_history(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, planned: Range
+    ) -> None:
+        """Cover the time of `planned` before its first event and after its last one."""
+        one = partial(self._one_event, requester, stream_slice, lane)
+        (start, end), step = planned, self.stream_slicer.declared.step
+        try:
+            if lane.days is None:
                 last = last_event(start, end, step, newest=one)
                 first = first_event(start, end, oldest=partial(one, oldest=True), newest=one) if start < last else last
-            except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
-                logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
-                return
+            else:
+                first, last = empty_ends(start, end, lane.days, newest=one)
+        except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
+            logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
+            return
         project = project_of(stream_slice)
         self.stream_slicer.cover(project, Window(last, max(last, end - SETTLING)))
         self.stream_slicer.cover(project, Window(start, first))
@@ -315,7 +392,9 @@ class EventsSimpleRetriever(SimpleRetriever):
         with lane.requests:
             return self._transport.one(requester, stream_slice, query, oldest=oldest)
 
-    def _located(self, cause: AirbyteTracedException | UntrueAnswer, stream_slice: StreamSlice) -> PostHogError:
+    def _located(
+        self, cause: AirbyteTracedException | Unanswered | UntrueAnswer, stream_slice: StreamSlice
+    ) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
         if isinstance(cause, OtherInstants):
             reason = (
@@ -327,6 +406,8 @@ class EventsSimpleRetriever(SimpleRetriever):
         elif isinstance(cause, UntrueAnswer):
             reason = f"PostHog's answer cannot be used: {cause}. None of that page was read."
             cause = PostHogError(reason, FailureType.system_error)
+        elif isinstance(cause, Unanswered):
+            cause = PostHogError(f"PostHog does not answer: {cause}.", FailureType.transient_error)
         return located(cause, self._where(stream_slice), "The next sync resumes from this window.")
 
     def _where(self, stream_slice: StreamSlice) -> Where:

@@ -1,8 +1,9 @@
 """What is known of each project while its events are read."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, Protocol
 
 from source_posthog.api.errors import Skipped
@@ -35,7 +36,8 @@ class Lane:
         late_reach: the same, where it looks at when events arrived.
         is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
             its state waits for that window, so the next sync would read all later ones again.
-        first_event_asked: whether its empty history was looked for; hold `history` to look at this and the next.
+        is_mapped: whether it was asked for the days that have events; hold `history` to look at this and what follows.
+        days: the number of events of each UTC day, as PostHog counts them; None as long as that is not known.
         instants_checked: whether its events are known to be at the instants that they show.
     """
 
@@ -45,17 +47,11 @@ class Lane:
         self.late_reach = Reach()
         self.is_abandoned = False
         self.history = threading.Lock()
-        self.first_event_asked = False
+        self.is_mapped = False
         self.instants_checked = False
-        self._is_counted = False
+        self.days: Mapping[date, int] | None = None
         self._reading: list[Window] = []
         self._progress = threading.Condition()
-
-    def counts(self) -> bool:
-        """Whether its events are to be counted now: once."""
-        with self._progress:
-            is_first, self._is_counted = not self._is_counted, True
-        return is_first
 
     @contextmanager
     def reading(self, window: Window) -> Iterator[None]:
@@ -107,13 +103,14 @@ class Lanes:
 
     Attributes:
         filter_refused: the server does not know how to filter events by their arrival.
+        order_refused: nor how to do so by their place in the order of storage.
     """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._lock = threading.Lock()
         self._lanes: dict[Any, Lane] = {}
-        self.filter_refused = Switch()
+        self.filter_refused, self.order_refused = Switch(), Switch()
 
     def of(self, project_id: Any) -> Lane:
         with self._lock:

@@ -1,8 +1,8 @@
 """The two ways to ask PostHog for events: where the questions of `events/` become requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 import requests
@@ -13,18 +13,20 @@ from source_posthog.api.errors import Skipped
 from source_posthog.api.once import Slots
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
-from source_posthog.exact.errors import TooSlow, UntrueAnswer
-from source_posthog.exact.events import event_list, event_query
+from source_posthog.exact.errors import TooLarge, TooSlow, UntrueAnswer
+from source_posthog.exact.events import event_list, event_query, storage_sql
 from source_posthog.exact.events.page_size import (
     FIRST_LIMIT,
     LEAST_LIMIT,
     MOST_ROWS_OF_LIST,
     USUAL_ROWS_OF_LIST,
     PageSize,
+    RowBytes,
 )
 from source_posthog.exact.events.port import Page, Query
 from source_posthog.exact.events.properties import set_properties
 from source_posthog.exact.events.reading import ROWS_IN_HAND
+from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.instants import instant
 
 
@@ -45,6 +47,10 @@ class Transport(Protocol):
         """The most rows that the next answer can have."""
         ...
 
+    def usual_rows(self, project_id: Any) -> int:
+        """The most rows of an answer, as far as is known; of a project's first page it is fewer."""
+        ...
+
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         """The answer to `query`; the port of `events.reading`, but for its errors, which are those of `requester`.
 
@@ -58,11 +64,17 @@ class Transport(Protocol):
         """The instant of the oldest or the newest event of `query`; None where there is none. Raises as `ask`."""
         ...
 
-    def count(
+    def days(
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> int | None:
-        """The number of events of `query` that PostHog ingested before `arrived_before`; None where it does not count
-        in this way. Raises as `ask`."""
+    ) -> dict[date, int] | None:
+        """The number of events of each UTC day of `query` that PostHog ingested before `arrived_before`; None where it
+        does not count in this way. Raises as `ask`."""
+        ...
+
+    def keys(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
+    ) -> dict[Any, int]:
+        """A `Count` of `query`. Raises as `ask`."""
         ...
 
 
@@ -83,12 +95,16 @@ class EventList:
     rows_ahead: int = 16_000
 
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
+    _row_bytes: RowBytes = field(default_factory=RowBytes)
 
     def page_rows(self, project_id: Any) -> int:
         return self._size(project_id).limit
 
+    def usual_rows(self, project_id: Any) -> int:
+        return self._size(project_id).usual
+
     def _size(self, project_id: Any) -> PageSize:
-        return self._sizes.setdefault(project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST))
+        return self._sizes.setdefault(project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST, self._row_bytes))
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
@@ -112,10 +128,15 @@ class EventList:
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
 
-    def count(
+    def days(
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> int | None:
+    ) -> dict[date, int] | None:
         return None
+
+    def keys(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
+    ) -> dict[Any, int]:
+        raise NotImplementedError("the events list counts nothing")
 
     def _rows(self, response: requests.Response) -> tuple[list[dict[str, Any]], Any]:
         """The rows and the `next` of an answer."""
@@ -146,6 +167,7 @@ class EventQuery:
     rows_in_hand: int = ROWS_IN_HAND
     rows_ahead: int = 30_000
     _sizes: dict[Any, PageSize] = field(default_factory=dict)
+    _row_bytes: RowBytes = field(default_factory=RowBytes)
 
     def __post_init__(self) -> None:
         self.slots = self.sync.query_slots
@@ -153,8 +175,11 @@ class EventQuery:
     def page_rows(self, project_id: Any) -> int:
         return self._size(project_id).limit
 
+    def usual_rows(self, project_id: Any) -> int:
+        return self._size(project_id).usual
+
     def _size(self, project_id: Any) -> PageSize:
-        return self._sizes.setdefault(project_id, PageSize(self.page_size))
+        return self._sizes.setdefault(project_id, PageSize(self.page_size, others=self._row_bytes))
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
@@ -178,12 +203,21 @@ class EventQuery:
         rows = event_query.page(self.sync.answers.readable(response), 1, self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
-    def count(
+    def days(
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> int | None:
-        body = event_query.count_body(query, arrived_before)
-        response = _sound(requester.send_request(stream_slice=stream_slice, request_body_json=body))
-        return event_query.counted(self.sync.answers.body(response))
+    ) -> dict[date, int] | None:
+        body = storage_sql.count_of_days(query, arrived_before)
+        return storage_sql.days_in(self._counts(requester, stream_slice, body))
+
+    def keys(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
+    ) -> dict[Any, int]:
+        return storage_sql.keys_in(self._counts(requester, stream_slice, storage_sql.count_of_keys(query, by)), by)
+
+    def _counts(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return self.sync.answers.body(_sound(requester.send_request(stream_slice=stream_slice, request_body_json=body)))
 
 
 Sending = Callable[..., requests.Response | None]
@@ -198,8 +232,12 @@ def sent(
         is_least = query.is_shortest and limit <= LEAST_LIMIT
         try:
             return send(requester.send_patiently if is_least else requester.send_request, limit), limit
+        except TooLarge:
+            if not size.too_large(limit):
+                raise
         except TooSlow:
-            if not size.too_slow(limit):
+            is_cut = query.keys.is_bounded and not query.is_shortest  # whoever asks for keys asks for fewer of them
+            if is_cut or not size.too_slow(limit):
                 raise
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tools.bench.runs import FOLDER, OURS, Run, peer, read, server, start_up
 
@@ -165,6 +166,40 @@ def row_j(full: bool) -> Iterator[Row]:
     yield Row("j", what, ours.requests, theirs.requests, ours.requests, "<= 40", ours.requests <= 40)
 
 
+def row_k(full: bool) -> Iterator[Row]:
+    """A dense day by queries: what PostHog reads for it in the order of storage, beside by time."""
+    number, size = (1_000_000, 1500) if full else (400_000, 1500)
+    data = number * size
+    day: dict[str, Any] = {
+        "events": number,
+        "days": 1,
+        "properties_bytes": size,
+        "names": 40,
+        "people": 20_000,
+        "granule": 8192,
+    }
+    with server(events=number, **day) as on:
+        ours = require_all(read(OURS, on, START, events_api="query"), number)
+    part = number // 10  # by time it would take all day
+    with server(events=part, without_counts=True, **day) as on:
+        by_time = require_all(read(OURS, on, START, events_api="query"), part)
+    cost, before = ours.bytes_read / data, by_time.bytes_read / (part * size)
+    note = f"by time, of a tenth of the events, {before:.0f} times the data, and more the more there are"
+    yield Row("k", f"bytes read, of the data, {number} events a day", cost, None, cost, "<= 2", cost <= 2, note)
+    requests = ours.requests / number * 1e6
+    yield Row("k", "requests per million events, dense day", requests, None, requests, "<= 110", requests <= 110)
+
+
+def row_l(full: bool) -> Iterator[Row]:
+    """Large events, of which a thousand would be a gigabyte."""
+    for size, number, projects, most in ((1_000_000, 1000, 1, 400), (300_000, 1000, 4, 500), (18_000_000, 40, 1, 500)):
+        with server(events=number, projects=projects, days=20, properties_bytes=size) as on:
+            for way in ("list", "query"):
+                run = require_all(read(OURS, on, START, events_api=way), number * projects)
+                what = f"peak memory, MB, {size / 1e6:g} MB x {number} x {projects}, {way}"
+                yield Row("l", what, run.memory, None, run.memory, f"<= {most}", run.memory <= most)
+
+
 ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "a": row_a,
     "b": row_b,
@@ -176,6 +211,8 @@ ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "h": row_h,
     "i": row_i,
     "j": row_j,
+    "k": row_k,
+    "l": row_l,
 }
 
 

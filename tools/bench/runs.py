@@ -47,12 +47,15 @@ class Server:
         stats = self.stats()
         return int(stats.get("events", 0)) + int(stats.get("query", 0))
 
+    def bytes_read(self) -> int:
+        return sum(self.stats().get("bytes_read", {}).values())
+
 
 @contextmanager
 def server(**options: Any) -> Iterator[Server]:
     line = [sys.executable, "-m", "posthog_server"]
     for name, value in options.items():
-        line += [f"--{name.replace('_', '-')}", str(value)]
+        line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield Server(**json.loads(process.stdout.readline()))
@@ -67,6 +70,7 @@ class Run:
         records, ids: records printed, and distinct ids among them.
         cpu: seconds of user and system time. wall: seconds. memory: the most that was held, MB.
         requests: event lists and queries that the server saw. state: what the next sync begins with.
+        bytes_read: by the server for queries, where it counts them.
     """
 
     records: int
@@ -76,6 +80,7 @@ class Run:
     memory: float
     requests: int
     state: list[dict[str, Any]]
+    bytes_read: int = 0
 
 
 def read(command: Path, on: Server, start_date: str, state: list[dict[str, Any]] | None = None, **options: Any) -> Run:
@@ -104,7 +109,7 @@ def read(command: Path, on: Server, start_date: str, state: list[dict[str, Any]]
                 elif message["type"] == "STATE":
                     states = [{"type": "STREAM", "stream": message["state"]["stream"]}]
     cpu = usage.ru_utime + usage.ru_stime
-    return Run(records, len(ids), cpu, wall, usage.ru_maxrss / 1024, on.event_requests(), states)
+    return Run(records, len(ids), cpu, wall, usage.ru_maxrss / 1024, on.event_requests(), states, on.bytes_read())
 
 
 def start_up(command: Path) -> float:

@@ -123,8 +123,8 @@ TIES = [
     Rule(
         "ties emitted before the split are skipped",
         READING,
-        "fresh = _fresh(page.rows, emitted)",
-        "fresh = _fresh(page.rows, set())",
+        "fresh = fresh_rows(page.rows, emitted)",
+        "fresh = fresh_rows(page.rows, set())",
     ),
     Rule("all sixteen digits are asked for", READING, '"0123456789abcdef"', '"0123456789abcde"'),
     Rule(
@@ -284,7 +284,7 @@ STATE = [
     Rule("the state never moves back", LEDGER, " and (known is None or track.mark[0] > instant(known))", ""),
     Rule("instants are compared as instants", LEDGER, "track.mark[0] > instant(known)", "track.mark[1] > known"),
     Rule("an empty cover does nothing", LEDGER, "if start >= end:", "if False:"),
-    Rule("further keys of an entry are kept", LEDGER, "entry = {**entry, self._key: ", "entry = {self._key: "),
+    Rule("further keys of an entry are kept", LEDGER, "dict(self._entry(project))", "dict[str, Any]()"),
     Rule(
         "an entry of its own comes first",
         LEDGER,

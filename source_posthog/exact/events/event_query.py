@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from source_posthog.exact.errors import UntrueAnswer
-from source_posthog.exact.events.event_list import conditions, hogql
+from source_posthog.exact.events import storage_sql
+from source_posthog.exact.events.event_list import conditions
 from source_posthog.exact.events.port import Page, Query, Row
 from source_posthog.exact.events.properties import Decode, set_properties
 from source_posthog.exact.instants import MICROSECOND, MILLISECOND, instant, iso
@@ -21,8 +22,6 @@ from source_posthog.exact.query_api import is_whole, posted
 COLUMNS = ("uuid", "event", "distinct_id", "properties", "timestamp", "elements_chain", "person", "created_at")
 PERSON_PROPERTIES = ("email", "name", "username")  # the only ones that the events list shows
 
-USUAL_LIMIT = 100  # rows, of a query that names none
-
 
 def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, Any]:
     """What to post. Both bounds are exclusive, at microseconds; without `after` it would be the last day only."""
@@ -34,29 +33,9 @@ def body(query: Query, limit: int, *, oldest_first: bool = False) -> dict[str, A
         "orderBy": ["timestamp ASC" if oldest_first else "timestamp DESC"],
         "limit": limit,
     }
-    if where := conditions(query):
+    if where := conditions(query) + storage_sql.range_conditions(query.keys):
         asked["where"] = where
     return posted(asked)
-
-
-def count_body(query: Query, arrived_before: datetime) -> dict[str, Any]:
-    """What to post for the number of events of `query` that PostHog ingested before `arrived_before`."""
-    start, end, arrived = map(hogql, (query.start, query.end, arrived_before))
-    asked = {
-        "kind": "HogQLQuery",
-        "query": "SELECT count() FROM events "
-        f"WHERE timestamp >= {start} AND timestamp < {end} AND created_at < {arrived}",
-    }
-    return posted(asked)
-
-
-def counted(answer: Mapping[str, Any]) -> int:
-    """The number in an answer. Raises UntrueAnswer where there is none, or the answer contradicts itself."""
-    is_whole(answer, USUAL_LIMIT)
-    match answer.get("results"):
-        case [[int(number)]] if number >= 0:
-            return number
-    raise UntrueAnswer("it has no number of events")
 
 
 def page(answer: Mapping[str, Any], limit: int, decode: Decode) -> Page:

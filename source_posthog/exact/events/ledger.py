@@ -16,6 +16,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from source_posthog.exact.events.half_days import DAY, half_day, written
+from source_posthog.exact.events.port import HalfDay
 from source_posthog.exact.events.tracks import Backfill, Track
 from source_posthog.exact.instants import instant, iso
 
@@ -39,7 +41,8 @@ class Ledger:
         """Take up `state`; what was planned and covered before is forgotten.
 
         An entry stands for its project; `{"timestamp": ...}`, from before 0.1.8, for every project without an entry.
-        Raises ValueError, saying which entry, where a timestamp or `since` is not ISO 8601.
+        Raises ValueError, saying whose entry is wrong and what with it, where an instant is not ISO 8601, or its half
+        day is not one.
         """
         for project, entry in state.items():
             whose = "for all projects" if project == self._key else f"of project {project}"
@@ -47,7 +50,12 @@ class Ledger:
                 for text in instants_in({project: entry}, self._key).values():
                     instant(text)
             except ValueError:
-                raise ValueError(whose) from None
+                raise ValueError(whose, "has no valid ISO 8601 timestamp") from None
+            try:
+                for one in (entry, entry.get("before") or {}) if project != self._key else ():
+                    half_day(one)
+            except ValueError:
+                raise ValueError(whose, f"does not say in its `{DAY}` how far a day was read") from None
         self._state = {key: dict(entry) if isinstance(entry, Mapping) else entry for key, entry in state.items()}
         self._tracks, self._backfills, self._late = {}, {}, {}
         self._before, self._others = set(), 0
@@ -179,18 +187,44 @@ class Ledger:
         if track is None:  # a window that was not planned here stands for itself
             track = Track(start, end, settled=end)
         track.cover(start, end, newest, rows)
-        known, entry = self.timestamp(project), self._entry(project)
-        moves = track.mark is not None and (known is None or track.mark[0] > instant(known))
-        if track.mark and moves:
-            entry = {**entry, self._key: track.mark[1]}
-            if track.arrived:
-                entry["arrived"] = iso(max(track.arrived, self.arrived(project) or track.arrived))
-        if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
-            entry = {**entry, "since": iso(track.since)}
+        entry = self._moved(project, track)
+        if (half := half_day(entry)) and track.read_to > half.start:
+            entry = {name: value for name, value in entry.items() if name != DAY}
         if entry == self._entry(project):
             return False
         self._write(project, entry)
         return True
+
+    def _moved(self, project: str, track: Track) -> dict[str, Any]:
+        """The entry of `project`, as far as `track` moves it."""
+        known, entry = self.timestamp(project), dict(self._entry(project))
+        moves = track.mark is not None and (known is None or track.mark[0] > instant(known))
+        if track.mark and moves:
+            entry[self._key] = track.mark[1]
+            if track.arrived:
+                entry["arrived"] = iso(max(track.arrived, self.arrived(project) or track.arrived))
+        if track.since and (moves or (known is not None and track.since <= instant(known) and entry)):
+            entry["since"] = iso(track.since)
+        return entry
+
+    def cover_in_part(self, project: str, half: HalfDay, rows: int) -> bool:
+        """`half` of a day is emitted, `rows` of it just now.
+
+        Returns whether the state moved: it does not where something before that day is still to be read.
+        """
+        track = self._tracks.get(project)
+        if track is None or not track.start <= half.start <= track.read_to:
+            if track and half.start >= track.start:
+                track.ties[half.start] += rows
+            return False
+        track.rows += rows
+        track.mark = max(track.mark or (half.start, iso(half.start)), (half.start, iso(half.start)))
+        self._write(project, {**self._moved(project, track), DAY: written(half)})
+        return True
+
+    def half_day(self, project: str) -> HalfDay | None:
+        """The day of `project` that an earlier sync has read in part."""
+        return half_day(self._entry(project))
 
     def cover_late(self, project: str, start: datetime, end: datetime) -> bool:
         """What arrived late in [start, end) is emitted. Returns whether the state moved."""
@@ -209,6 +243,11 @@ class Ledger:
     def leave_late(self, project: str) -> None:
         """Nothing more that arrived late is read; `arrived` stays where it is, if that was not all."""
         self._late.pop(project, None)
+
+    def is_oldest(self, project: str, start: datetime) -> bool:
+        """Whether all that was planned for `project` before `start` is emitted."""
+        track = self._tracks.get(project)
+        return track is not None and project not in self._late and track.start <= start <= track.read_to
 
     def planned(self, project: str) -> tuple[datetime, datetime] | None:
         """The range that was planned for `project`, without its backfill; None where there is none."""

@@ -77,8 +77,8 @@ class _RangeReader:
             page = self._answer(lowest, before)
             if page is None:
                 continue
-            instants = _instants(replace(self.query, start=lowest, end=before), page)
-            fresh = _fresh(page.rows, edge)
+            instants = instants_of(replace(self.query, start=lowest, end=before), page)
+            fresh = fresh_rows(page.rows, edge)
             self._require_again(edge, page, instants, before)
             rows += len(fresh)
             self.step = step = page.step
@@ -145,8 +145,8 @@ class _RangeReader:
         while shares:
             share = shares.pop()
             page = self.ask(share)
-            _instants(share, page)
-            fresh = _fresh(page.rows, emitted)
+            instants_of(share, page)
+            fresh = fresh_rows(page.rows, emitted)
             found = {identity(row) for row in page.rows}
             again |= found
             if not page.complete and (smaller := _shares(share, found)):
@@ -195,7 +195,7 @@ class _RangeReader:
         return rows
 
 
-def _instants(query: Query, page: Page) -> list[datetime]:
+def instants_of(query: Query, page: Page) -> list[datetime]:
     """The instants of the rows. Raises UntrueAnswer where reading on by them would lose events."""
     if not page.rows and not page.complete:
         raise UntrueAnswer("an empty page says that there is more")
@@ -221,7 +221,7 @@ def _instants(query: Query, page: Page) -> list[datetime]:
     return instants
 
 
-def _fresh(rows: Iterable[Row], emitted: Set[Identity]) -> list[Row]:
+def fresh_rows(rows: Iterable[Row], emitted: Set[Identity]) -> list[Row]:
     """`rows` that are not `emitted`, each event once. Raises UntrueAnswer for a row that cannot be told from others."""
     fresh: dict[Identity, Row] = {}
     try:

@@ -1,9 +1,9 @@
 """How a project's time is cut into windows, and how empty history is skipped."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from itertools import chain
 from typing import TypeVar
 
@@ -215,3 +215,26 @@ def first_event(
             return first if is_first else start
         start = stop
     return max(start, end)
+
+
+def empty_ends(
+    start: datetime,
+    end: datetime,
+    days: Mapping[date, int],
+    newest: Callable[[datetime, datetime], datetime | None],
+) -> Range:
+    """The instants before which and from which on [start, end) holds nothing: where PostHog counts none in `days`, and
+    has none. The last day is never skipped (`SETTLING`).
+
+    `newest` as in `first_event`: what is counted is no proof, so the empty ends are asked for as well.
+    """
+    end = max(start, end - SETTLING)
+    counted = sorted(datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in days if days[day])
+    first = min(max(counted[0], start), end) if counted else end
+    last = max(min(counted[-1] + timedelta(days=1), end), first) if counted else end
+    questions = [*cut(start, first, LONGEST_QUESTION)]
+    if any(newest(*one) is not None for one in questions):
+        first = start
+    if any(newest(*one) is not None for one in cut(last, end, LONGEST_QUESTION)):
+        last = end
+    return first, last

@@ -12,7 +12,6 @@ from source_posthog.exact.queries.definitions import PROJECT, Definition
 from source_posthog.exact.queries.types import ClickHouseType, parsed
 
 FINEST = 6  # digits of a second that PostHog shows; servers until mid-2024 show three of them, and none that is zero
-BROKEN = "\ufffd"  # what PostHog shows for bytes that are no UTF-8; text can have it too
 
 _FRACTION = re.compile(r"\.([0-9]+)")
 

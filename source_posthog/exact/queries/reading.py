@@ -20,10 +20,11 @@ from typing import Any
 
 from source_posthog.exact.errors import NotAccepted, UnfitColumns, UntrueAnswer
 from source_posthog.exact.queries.definitions import Definition
-from source_posthog.exact.queries.keys import BROKEN, Key, is_before, is_later, latest_of, no_later
+from source_posthog.exact.queries.keys import Key, is_before, is_later, latest_of, no_later
 from source_posthog.exact.queries.order import Order, Position, Types, Values, order_of, unreadable
 from source_posthog.exact.queries.statements import Statement, any_rows, broken_rows, latest, page_of
 from source_posthog.exact.queries.steady import Rows, come_again
+from source_posthog.exact.query_api import BROKEN
 
 
 @dataclass

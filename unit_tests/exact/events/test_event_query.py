@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from source_posthog.exact.errors import UntrueAnswer
-from source_posthog.exact.events import event_query
-from source_posthog.exact.events.port import Query
+from source_posthog.exact.events import event_query, storage_sql
+from source_posthog.exact.events.port import Cut, Keys, Query
+from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.instants import MILLISECOND, instant
 from unit_tests.exact.events.support import HOUR, LIMIT, START
 
@@ -76,23 +77,6 @@ def test_the_first_event_is_asked_for_from_the_other_end() -> None:
     assert asked(AN_HOUR, oldest_first=True)["orderBy"] == ["timestamp ASC"]
 
 
-def test_events_are_counted_in_utc_and_as_far_as_they_had_arrived() -> None:
-    sql = event_query.count_body(AN_HOUR, START + 2 * HOUR)["query"]["query"]
-    assert "timestamp >= toDateTime('2026-01-01T00:00:00.000000Z')" in sql
-    assert "timestamp < toDateTime('2026-01-01T01:00:00.000000Z')" in sql
-    assert "created_at < toDateTime('2026-01-01T02:00:00.000000Z')" in sql
-
-
-def test_a_count_is_the_one_number_of_an_answer() -> None:
-    assert event_query.counted({"results": [[12]]}) == 12
-
-
-@pytest.mark.parametrize("results", [None, [], [[]], [["12"]], [[-1]], [[1, 2]], [[1], [2]]])
-def test_anything_else_is_no_count(results: Any) -> None:
-    with pytest.raises(UntrueAnswer, match=r"no number of events|no list of `results`"):
-        event_query.counted({"results": results})
-
-
 @pytest.mark.parametrize(
     ("rows", "limit", "echoed", "more", "complete"),
     [
@@ -118,8 +102,10 @@ def test_a_page_is_complete_where_the_server_says_so_and_it_has_fewer_rows_than_
 
 def test_nothing_that_is_asked_for_joins_the_persons() -> None:
     """A server with "persons on events" off leaves out events without a person where a query reads one of these."""
-    query = Query(7, START, START + HOUR, like="_ab", unlike=("1ab",), arrived_from=START)
-    for text in (json.dumps(asked(query)), event_query.count_body(query, START)["query"]["query"]):
+    keys = Keys(Cut("a", 1), Cut("b", 2, 3))
+    query = Query(7, START, START + HOUR, like="_ab", unlike=("1ab",), arrived_from=START, keys=keys)
+    counts = [storage_sql.count_of_keys(query, by) for by in (None, ByHash("distinct_id", 5), ByHash("uuid", 5))]
+    for text in map(json.dumps, [asked(query), *counts, storage_sql.count_of_days(query, START)]):
         assert not re.search(r"person_id|person\.|pdi|poe|\*", text)
     assert set(event_query.COLUMNS) - {"person"} == {  # columns that are stored with the event
         *("uuid", "event", "distinct_id", "properties", "timestamp", "elements_chain", "created_at")

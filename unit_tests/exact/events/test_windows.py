@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from source_posthog.exact.events.ledger import Ledger
-from source_posthog.exact.events.windows import Plan, Range, cut, first_event, in_turns, is_long, last_event, lay_out
+from source_posthog.exact.events.windows import (
+    Plan,
+    Range,
+    cut,
+    empty_ends,
+    first_event,
+    in_turns,
+    is_long,
+    last_event,
+    lay_out,
+)
 from source_posthog.exact.instants import iso
 from unit_tests.exact.events.support import DAY, HOUR, START, US
 
@@ -366,3 +376,40 @@ def test_the_first_event_is_asked_for_where_that_takes_fewer_requests_than_readi
 ) -> None:
     """365 days take two questions a year and one more; 6 windows may take 6 requests or more."""
     assert is_long(START, START + length, step) is expected
+
+
+# --- empty ends, by what PostHog counts
+
+
+@pytest.mark.parametrize(
+    ("days", "hidden", "bounds"),
+    [
+        ({5: 1, 7: 3}, (), (5, 8)),
+        ({5: 1, 7: 0}, (), (5, 6)),
+        ({5: 1}, (2,), (0, 6)),
+        ({5: 1}, (20,), (5, 29)),
+        ({}, (), (29, 29)),
+        ({}, (3,), (0, 29)),
+        ({0: 1, 40: 1}, (), (0, 29)),
+    ],
+    ids=[
+        "both ends",
+        "a day without",
+        "one before that is not counted",
+        "one after",
+        "none",
+        "none but one",
+        "outside",
+    ],
+)
+def test_empty_ends_are_those_that_are_not_counted_and_are_not_there(
+    days: dict[int, int], hidden: tuple[int, ...], bounds: tuple[int, int]
+) -> None:
+    there = [START + day * DAY for day in hidden]
+
+    def newest(start: datetime, end: datetime) -> datetime | None:
+        return max((at for at in there if start <= at < end), default=None)
+
+    counted = {(START + day * DAY).date(): number for day, number in days.items()}
+    first, last = empty_ends(START, START + 30 * DAY, counted, newest)
+    assert ((first - START) / DAY, (last - START) / DAY) == bounds

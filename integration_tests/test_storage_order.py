@@ -1,0 +1,317 @@
+"""Days of many events, by query: read in the order of storage, whatever happens, and at what they cost."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from airbyte_cdk.utils import AirbyteTracedException
+
+from integration_tests.harness.connector import QUERY, Output, events_state
+from integration_tests.harness.in_process import answers_from, messages, now_is, sync
+from posthog_server import DAY, SECOND, Account, Age, Event, Fault, PostHog, account_with, event
+from posthog_server.conditions import hash_of_distinct_id, hash_of_id
+from posthog_server.values import EPOCH
+from source_posthog.exact.instants import instant
+
+HOUR = 3600 * SECOND
+START = (instant("2026-01-01T00:00:00Z") - EPOCH) // timedelta(microseconds=1)
+NAMES = ["$autocapture", "$pageview", "", "it's", "back\\slash", "{brace}", "bell\a", "emoji 😀", "x" * 200, "línea\n"]
+CAP = 100  # rows of an answer: a day of more is a dense one
+NOW = START + 20 * DAY + 5 * HOUR
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of a hundred rows from the first on, not of ten thousand."""
+    monkeypatch.setattr("source_posthog.streams.events.FIRST_LIMIT", CAP)
+    monkeypatch.setattr("source_posthog.exact.events.page_size.USUAL_LIMIT", CAP)
+
+
+def dense(day: int, number: int, seed: int = 0, people: int = 40, size: int = 0, busy: float = 0.3) -> list[Event]:
+    """So many events of the UTC day with this number, most of one name, and many of one person."""
+    rng = random.Random(f"{day} {seed}")
+    made = []
+    for _ in range(number):
+        one = event(START + day * DAY + rng.randrange(DAY))
+        one.event = rng.choice(NAMES) if rng.random() < 0.4 else NAMES[0]
+        one.properties = {"text": "x" * size} if size else {}
+        one.distinct_id = "busy" if rng.random() < busy else f"person {rng.randrange(people)}"
+        made.append(one)
+    return made
+
+
+def sparse(days: range, each: int = 3) -> list[Event]:
+    return [event(START + day * DAY + place * HOUR) for day in days for place in range(each)]
+
+
+def read(posthog: PostHog, state: dict[str, Any] | None = None, at: int = NOW, **options: Any) -> Output:
+    with answers_from(posthog), now_is(at):
+        return sync(events_state(state) if state else None, **{**QUERY.options, **options})
+
+
+def server(*events: list[Event], **options: Any) -> PostHog:
+    made: Account = account_with({7 + place: found for place, found in enumerate(events)})
+    return PostHog(made, **{"query_cap": CAP, **options})
+
+
+def ids(posthog: PostHog) -> list[tuple[int, str]]:
+    return sorted((one.id, each.id) for one in posthog.account.projects.values() for each in one.events)
+
+
+def key(one: Event) -> tuple[bytes, int, int]:
+    return one.event.encode(), hash_of_distinct_id(one), hash_of_id(one)
+
+
+def kinds(posthog: PostHog) -> Counter[str]:
+    """How often each kind of question was asked."""
+    return Counter(_kind(seen.body["query"]) for seen in posthog.requests if seen.stream == "query")
+
+
+def _kind(query: dict[str, Any]) -> str:
+    if "query" in query:
+        return "map of days" if "toDate(timestamp)" in query["query"] else "map of keys"
+    return "keys" if any("event " in one for one in query.get("where", [])) else "time"
+
+
+def claims_without_record(output: Output, posthog: PostHog) -> list[str]:
+    """The states of `output` that say of an event that it is emitted, which was not before them."""
+    given: set[tuple[int, str]] = set()
+    wrong = []
+    for message in output.messages:
+        if message["type"] == "RECORD":
+            row = message["record"]["data"]
+            given.add((row["project_id"], row["id"]))
+        elif message["type"] == "STATE":
+            for project, entry in message["state"]["stream"]["stream_state"].items():
+                for one in posthog.account.projects[int(project)].events:
+                    if (int(project), one.id) not in given and is_claimed(one, entry):
+                        wrong.append(f"{project}, {one.id}: {entry}")
+    return wrong
+
+
+def is_claimed(one: Event, entry: dict[str, Any]) -> bool:
+    if one.at < at(entry["timestamp"]):
+        return True
+    half = entry.get("day")
+    if not half or not at(half["start"]) <= one.at < at(half["end"]):
+        return False
+    return key(one) < (half["event"].encode(), int(half["distinct_id"]), int(half["uuid"]))
+
+
+def newest_only(posthog: PostHog, output: Output, at: int = NOW) -> bool:
+    """Whether the next sync repeats nothing but the newest events, at whose instant more can have come in."""
+    repeated = read(posthog, output.states[-1], at=at).records("events")
+    return all(row["timestamp"] == output.states[-1][str(row["project_id"])]["timestamp"] for row in repeated)
+
+
+def at(text: str) -> int:
+    return (instant(text) - EPOCH) // timedelta(microseconds=1)
+
+
+# --- every event once
+
+
+def test_days_of_many_events_are_read_once_between_days_of_few() -> None:
+    posthog = server(
+        dense(3, 1500) + dense(4, 700) + sparse(range(5, 19)) + dense(19, 250), dense(1, 130), sparse(range(9))
+    )
+    output = read(posthog)
+    assert output.status == 0, output.errors
+    assert output.keys("events") == ids(posthog)
+    assert claims_without_record(output, posthog) == []
+    assert kinds(posthog)["map of days"] == 3
+    assert kinds(posthog)["keys"] > 20
+    assert newest_only(posthog, output)
+
+
+def test_a_sync_that_is_idle_asks_no_more_than_before() -> None:
+    posthog = server(dense(3, 1500), sparse(range(9)))
+    state = read(posthog).states[-1]
+    posthog.requests.clear()
+    read(posthog, state)
+    assert kinds(posthog) == {"time": 4}  # of each project what arrived late, and what is new
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_days_are_read_once_whatever_their_keys(seed: int) -> None:
+    rng = random.Random(seed)
+    events = [
+        one for day in range(6) for one in dense(day, rng.choice((0, 5, 90, 150, 400)), seed, rng.choice((1, 9, 300)))
+    ]
+    for one in rng.sample(events, 9):
+        one.unmerged = True
+    posthog = server(events, query_cap=rng.choice((30, 100)))
+    output = read(posthog)
+    assert output.keys("events") == ids(posthog)
+    assert claims_without_record(output, posthog) == []
+
+
+def test_events_of_one_id_are_several_where_they_differ_in_name_or_person() -> None:
+    events = dense(3, 400)
+    for other in events[1:6]:
+        other.id = events[0].id
+    posthog = server(events)
+    assert len(read(posthog).records("events")) == 400
+
+
+def test_a_day_with_many_events_of_a_name_that_hogql_cannot_say_is_read_by_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "airbyte")
+    events = dense(3, 600)
+    for one in events[:250]:
+        one.event = "nul\0"
+    posthog = server(events)
+    assert read(posthog).keys("events") == ids(posthog)
+    assert caplog.text.count("2026-01-04 is read by time") == 1
+
+
+# --- stops
+
+
+@pytest.mark.parametrize("lines", [60, 350, 800, 1400])
+def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arrived(lines: int) -> None:
+    posthog = server(dense(3, 1500) + sparse(range(4, 9)))
+    with answers_from(posthog), now_is(NOW):
+        got = list(islice(messages(None, **QUERY.options), lines))
+    first = Output(got, "", 1)
+    assert claims_without_record(first, posthog) == []
+    late = dense(3, 60, seed=5) + dense(8, 2, seed=5)
+    for one in late:
+        one.created_at = NOW + HOUR // 2
+    posthog.account.projects[7].events.add(late)
+    second = read(posthog, first.states[-1] if first.states else None, at=NOW + 2 * HOUR)
+    assert second.status == 0, second.errors
+    assert sorted({*first.keys("events"), *second.keys("events")}) == ids(posthog)
+    assert max(Counter(second.keys("events")).values()) == 1
+    if first.states:
+        repeated = {*first.keys("events")} & {*second.keys("events")}
+        assert len(repeated) <= 3 * CAP
+    assert newest_only(posthog, second, at=NOW + 4 * HOUR)
+
+
+def half_read(posthog: PostHog) -> dict[str, Any]:
+    """A state that says how far a day is read."""
+    with answers_from(posthog), now_is(NOW):
+        for message in messages(None, **QUERY.options):
+            if message["type"] == "STATE":
+                state: dict[str, Any] = message["state"]["stream"]["stream_state"]
+                if "day" in state["7"]:
+                    return state
+    raise AssertionError("there is no such state")
+
+
+def test_the_state_says_how_far_a_day_is_read() -> None:
+    entry = half_read(server(dense(3, 1500)))["7"]
+    assert entry["timestamp"] == entry["day"]["start"] == "2026-01-04T00:00:00.000000Z"
+    assert entry["day"].keys() == {"start", "end", "event", "distinct_id", "uuid", "began", "newest"}
+
+
+@pytest.mark.parametrize(
+    "back", [{"events_api": "list"}, {"events_late_days": 0}, {"start_date": "2026-01-04T06:00:00Z"}]
+)
+def test_the_next_sync_may_be_another_one(back: dict[str, Any]) -> None:
+    posthog = server(dense(2, 50) + dense(3, 1500) + sparse(range(4, 9)), cap=CAP)
+    state = half_read(posthog)
+    output = read(posthog, state, **back)
+    low = at(back.get("start_date", state["7"]["timestamp"])) - (HOUR if "events_late_days" in back else 0)
+    expected = sorted((7, one.id) for one in posthog.account.projects[7].events if one.at >= low)
+    if "events_api" in back:  # reads that day again
+        assert output.keys("events") == expected
+    else:
+        assert set(output.keys("events")) <= set(expected)
+    assert "day" not in output.states[-1]["7"]
+    again = read(posthog, output.states[-1], **back).records("events")
+    assert all(at(row["timestamp"]) >= at(output.states[-1]["7"]["timestamp"]) - HOUR for row in again)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"distinct_id": "x"}, {"uuid": 5}, {"event": None}, {"start": "yesterday"}, {"uuid": str(2**64 + 1)}, "all of it"],
+)
+def test_a_state_that_does_not_say_how_far_a_day_is_read_is_refused_in_a_sentence(wrong: Any) -> None:
+    posthog = server(dense(3, 300))
+    entry = half_read(posthog)["7"]
+    entry["day"] = {**entry["day"], **wrong} if isinstance(wrong, dict) else wrong
+    sentence = "The state of project 7 in stream events does not say in its `day` how far a day was read. Correct the"
+    with answers_from(posthog), now_is(NOW), pytest.raises(AirbyteTracedException, match=sentence):
+        list(messages(events_state({"7": entry}), **QUERY.options))
+
+
+def test_a_range_that_fails_when_it_is_asked_for_ahead_is_asked_for_again() -> None:
+    posthog = server(dense(3, 1500))
+    failing = Fault(stream="query", skip=6, times=9, when=lambda seen: _kind(seen.body["query"]) == "keys", status=500)
+    posthog.faults.add(failing)
+    output = read(posthog)
+    assert (output.status, output.keys("events")) == (0, ids(posthog))
+
+
+def test_a_range_that_always_fails_fails_the_stream_and_the_next_sync_goes_on() -> None:
+    posthog = server(dense(3, 1500))
+    posthog.faults.add(
+        Fault(stream="query", skip=6, times=None, when=lambda seen: _kind(seen.body["query"]) == "keys", status=500)
+    )
+    output = read(posthog)
+    assert output.status == 1
+    assert claims_without_record(output, posthog) == []
+    posthog.faults.clear()
+    second = read(posthog, output.states[-1])
+    assert sorted({*output.keys("events"), *second.keys("events")}) == ids(posthog)
+
+
+# --- servers that cannot
+
+
+def no_counts(status: int = 403) -> Fault:
+    """Maps are refused."""
+    return Fault(
+        when=lambda seen: _kind(seen.body["query"]).startswith("map"),
+        stream="query",
+        times=None,
+        status=status,
+        body={},
+    )
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 504])
+def test_a_server_that_does_not_count_is_read_by_time(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    posthog = server(dense(3, 300))
+    posthog.faults.add(no_counts(status))
+    output = read(posthog)
+    assert output.keys("events") == ids(posthog)
+    assert kinds(posthog)["keys"] == 0
+    assert caplog.text.count("could not count the events") == 1
+
+
+def test_an_old_server_which_knows_no_hashes_is_read_by_time() -> None:
+    posthog = server(dense(3, 300), age=Age.JANUARY_2024)
+    output = read(posthog)
+    assert output.status == 0, output.errors
+    assert output.keys("events") == ids(posthog)
+
+
+def test_fewer_events_than_were_counted_are_said_with_project_and_day(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "airbyte")
+    events = dense(3, 300)
+    events[5].unmerged = True
+    posthog = server(events)
+    output = read(posthog)
+    assert output.keys("events") == ids(posthog)
+    (line,) = [line for line in caplog.messages if "1 fewer" in line and "2026-01-04" in line]
+    assert line.startswith("Stream events, project 7: 301 events of 2026-01-04 counted by PostHog, 300 emitted")
+
+
+# --- costs
+
+
+def test_a_dense_day_costs_its_own_bytes_and_not_those_of_the_whole_day_for_each_page() -> None:
+    events = dense(3, 3000, people=2000, size=1500, busy=0)
+    posthog, other = server(events, granule=16, counts_bytes=True), server(events, granule=16, counts_bytes=True)
+    other.faults.add(no_counts())
+    assert read(posthog).keys("events") == read(other).keys("events") == ids(posthog)
+    data = 1500 * 3000
+    assert posthog.bytes_read[7] < 2.2 * data
+    assert other.bytes_read[7] > 8 * data
