@@ -29,7 +29,7 @@ ecosystem: $(STAMP)
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)
 	$(BIN)/coverage erase
-	WINDOWS=250 SYNCS=250 TABLES=100 $(BIN)/coverage run -m pytest unit_tests/exact unit_tests/test_simulation.py
+	WINDOWS=250 SYNCS=250 TABLES=100 $(BIN)/coverage run -m pytest unit_tests/exact unit_tests/inputs/test_states.py unit_tests/test_simulation.py
 	$(BIN)/coverage report
 
 lint: $(STAMP)

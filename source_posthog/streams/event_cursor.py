@@ -28,6 +28,7 @@ from airbyte_cdk.sources.types import Config, Record, StreamSlice
 
 from source_posthog.api.errors import PostHogError
 from source_posthog.api.sync import Sync
+from source_posthog.exact.events.half_days import DAY
 from source_posthog.exact.events.ledger import Ledger
 from source_posthog.exact.events.port import HalfDay
 from source_posthog.exact.events.windows import SETTLING, Plan, Range, Window, in_turns, lay_out
@@ -138,9 +139,16 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             with self._lock:
                 self.ledger.begin(entries(stream_state or {})[0])
         except ValueError as invalid:
-            whose, fault = invalid.args
+            whose, what = invalid.args
+            if what == DAY:
+                raise PostHogError(
+                    f"The state {whose} in stream {self._stream_name} does not say in its `day` how far a day was "
+                    "read. Correct the state, or clear the stream.",
+                    FailureType.config_error,
+                ) from invalid
             raise PostHogError(
-                f"The state {whose} in stream {self._stream_name} {fault}. Correct the state, or clear the stream.",
+                f"The state {whose} in stream {self._stream_name} has no valid ISO 8601 timestamp. Correct the state, "
+                "or clear the stream.",
                 FailureType.config_error,
             ) from invalid
 

@@ -41,8 +41,7 @@ class Ledger:
         """Take up `state`; what was planned and covered before is forgotten.
 
         An entry stands for its project; `{"timestamp": ...}`, from before 0.1.8, for every project without an entry.
-        Raises ValueError, saying whose entry is wrong and what with it, where an instant is not ISO 8601, or its half
-        day is not one.
+        Raises ValueError of whose entry is wrong and what in it: an instant that is not ISO 8601, or `day`.
         """
         for project, entry in state.items():
             whose = "for all projects" if project == self._key else f"of project {project}"
@@ -50,12 +49,12 @@ class Ledger:
                 for text in instants_in({project: entry}, self._key).values():
                     instant(text)
             except ValueError:
-                raise ValueError(whose, "has no valid ISO 8601 timestamp") from None
+                raise ValueError(whose, self._key) from None
             try:
                 for one in (entry, entry.get("before") or {}) if project != self._key else ():
                     half_day(one)
             except ValueError:
-                raise ValueError(whose, f"does not say in its `{DAY}` how far a day was read") from None
+                raise ValueError(whose, DAY) from None
         self._state = {key: dict(entry) if isinstance(entry, Mapping) else entry for key, entry in state.items()}
         self._tracks, self._backfills, self._late = {}, {}, {}
         self._before, self._others = set(), 0

@@ -204,6 +204,13 @@ def test_more_where_nothing_is_counted_is_no_answer() -> None:
         list(read_day(TODAY, lambda _: Page([given], False), lambda *_: {}, lambda: 10))
 
 
+def test_names_that_are_not_those_of_the_range_make_it_be_read_by_time() -> None:
+    given = {"id": "1", "event": "a", "distinct_id": "d", "timestamp": "2026-01-01T00:00:00+00:00"}
+    query = replace(TODAY, keys=Keys(None, Cut("b")))
+    with pytest.raises(Uncut):
+        list(read_day(query, lambda _: Page([given], False), lambda _, by: {} if by else {"zz": 50}, lambda: 10))
+
+
 def test_a_server_that_ignores_the_range_ends_in_an_error_and_not_in_a_loop() -> None:
     stored = Stored([new_row(f"{n}", "x", n, n, START + n * US) for n in range(50)], cap=20)
     with pytest.raises((UntrueAnswer, Uncut)):
