@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from source_posthog.exact.errors import UntrueAnswer
+from source_posthog.exact.errors import TooDeep, UntrueAnswer
 from source_posthog.exact.query_api import is_whole, limit_in_force
 
 
@@ -49,3 +49,7 @@ def test_where_it_must_say_whether_there_is_more_silence_is_an_error() -> None:
 
 def test_the_limit_in_force_is_the_smaller_one() -> None:
     assert [limit_in_force({"limit": echoed}, 10) for echoed in (None, 5, 10, 20)] == [10, 5, 10, 10]
+
+
+def test_what_is_nested_too_deeply_says_how_deeply() -> None:
+    assert str(TooDeep(3)) == "it is nested more than 3 levels deep"

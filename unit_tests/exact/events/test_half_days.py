@@ -74,6 +74,14 @@ def test_a_half_day_is_in_the_state_once_all_before_it_is_emitted() -> None:
     assert made.rows_to_emit("7") == 50
 
 
+def test_a_half_day_that_was_not_planned_moves_nothing() -> None:
+    made = ledger(start=START + 3 * DAY)
+    assert not made.cover_in_part("7", HALF, 50)
+    assert not made.cover_in_part("8", HALF, 50)
+    assert made.state() == {}
+    assert made.may_read_on("7", START + 4 * DAY, END, 1, 1)
+
+
 def test_rows_of_a_half_day_that_no_state_covers_count_as_ahead() -> None:
     made = ledger()
     made.cover_in_part("7", HALF, 50)
