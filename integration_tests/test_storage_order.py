@@ -286,11 +286,18 @@ def test_a_server_that_does_not_count_is_read_by_time(status: int, caplog: pytes
     assert caplog.text.count("could not count the events") == 1
 
 
-def test_an_old_server_which_knows_no_hashes_is_read_by_time() -> None:
-    posthog = server(dense(3, 300), age=Age.JANUARY_2024)
+@pytest.mark.parametrize("age", Age)
+def test_servers_of_all_ages_are_read_whole_and_an_old_one_which_knows_no_hashes_by_time(
+    age: Age, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "airbyte")
+    posthog = server(dense(3, 300), age=age)
     output = read(posthog)
     assert output.status == 0, output.errors
     assert output.keys("events") == ids(posthog)
+    is_old = age is Age.JANUARY_2024
+    assert caplog.text.count("cannot be asked in its order of storage") == is_old
+    assert is_old or kinds(posthog)["keys"] > 3
 
 
 def test_fewer_events_than_were_counted_are_said_with_project_and_day(caplog: pytest.LogCaptureFixture) -> None:
