@@ -22,6 +22,7 @@ from tools.mutants.query_rules import QUERY_RULES
 from tools.mutants.query_stream_rules import QUERY_STREAM_RULES
 from tools.mutants.rules import CORE_RULES, Rule
 from tools.mutants.sending_rules import SENDING_RULES
+from tools.mutants.storage_rules import STORAGE_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = "source_posthog", "posthog_server", "tools", "unit_tests", "integration_tests"
@@ -86,6 +87,7 @@ OTHER_RULES = (
 )
 RULES = (
     *CORE_RULES,
+    *STORAGE_RULES,
     *LATE_RULES,
     *PROGRESS_RULES,
     *QUERY_RULES,
