@@ -168,16 +168,9 @@ def row_j(full: bool) -> Iterator[Row]:
 
 def row_k(full: bool) -> Iterator[Row]:
     """A dense day by queries: what PostHog reads for it in the order of storage, beside by time."""
-    number, size = (1_000_000, 1500) if full else (400_000, 1500)
+    number, size = (1_000_000, 1500) if full else (200_000, 1500)
     data = number * size
-    day: dict[str, Any] = {
-        "events": number,
-        "days": 1,
-        "properties_bytes": size,
-        "names": 40,
-        "people": 20_000,
-        "granule": 8192,
-    }
+    day: dict[str, Any] = {"days": 1, "properties_bytes": size, "names": 40, "people": 20_000, "granule": 8192}
     with server(events=number, **day) as on:
         ours = require_all(read(OURS, on, START, events_api="query"), number)
     part = number // 10  # by time it would take all day

@@ -141,6 +141,12 @@ def test_rows_that_are_the_same_come_as_often_as_they_are_there_and_are_no_twins
     assert [(batch.reached, batch.has_twins) for batch in batches] == [(None, False)] * 3
 
 
+def test_different_rows_of_one_millisecond_are_no_twins_since_nobody_can_see_that_they_are() -> None:
+    rows = [[f"2026-01-01T00:00:00.00{number}Z", number] for number in (1234, 1567)]
+    table = Table({"at": "DateTime64(6, 'UTC')", "n": "Int64"}, rows, cuts=True)
+    assert not any(batch.has_twins for batch in read_query(query("at"), table.types, table))
+
+
 @pytest.mark.parametrize("key", [("a",), ("b", "a")], ids=["alone", "the second of two"])
 def test_a_null_in_the_key_is_an_error_on_the_first_page(key: tuple[str, ...]) -> None:
     rows = [[None if number == 70 else number, number % 3] for number in range(90)]
