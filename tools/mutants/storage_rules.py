@@ -26,9 +26,7 @@ RANGES = [
     _order("the last range is open", "[*inside, keys.high]", "[*inside, Cut(chr(126))]"),
     _order("the first one too", "[keys.low, *inside]", "[Cut(chr(36)), *inside]"),
     _order("names have the order of their bytes", "names), key=str.encode", "names), key=str.lower"),
-    _order(
-        "what is left of a name is cut evenly", "start + place * (end - start) // pieces", "place * HASHES // pieces"
-    ),
+    _order("what is left of a name is cut evenly", "names[name], *_hashes(keys, name)", "names[name], 0, HASHES"),
     _order("a NUL is in no string of HogQL", " and NUL not in name", ""),
     _order("a sign in place of bytes is no name", "BROKEN not in name and ", ""),
     _order("half a surrogate cannot be sent", "        return False\n    return", "        pass\n    return"),

@@ -29,6 +29,7 @@ FILLING = 0.9
 AHEAD = 2
 # Into so many equal ranges a range of hashes is cut of which nothing is known.
 BUCKETS = 1024
+SMALL = 8  # a name of fewer than one in so many events of a range is not cut
 NUL = "\0"  # HogQL leaves it out of strings
 # No question spans more time; PostHog refuses a range of more than 366 days.
 LONGEST_SEGMENT = timedelta(days=365)
@@ -138,21 +139,25 @@ def ranges(keys: Keys, cuts: Iterable[Cut]) -> list[Keys]:
     return [Keys(low, high) for low, high in zip(lows, [*inside, keys.high], strict=True)]
 
 
-def cuts_by_name(keys: Keys, names: Mapping[str, int], room: float) -> list[Cut]:
+def cuts_by_name(keys: Keys, names: Mapping[str, int], room: float, *, by_whole_names: bool = False) -> list[Cut]:
     """Where to cut `keys`, so that the ranges have about `room` events each. A name of more is cut by hashes, which
-    spread evenly over the distinct_ids, though one of these can have many events."""
+    spread evenly over the distinct_ids, though one of these can have many events.
+
+    `by_whole_names`: cut no name.
+    """
     cuts: list[Cut] = []
     filled = 0.0
     for name in sorted(filter(_is_place, names), key=str.encode):
-        number = names[name]
-        if filled + number > room:
+        number, start, end = names[name], *_hashes(keys, name)
+        if filled + number > room and (by_whole_names or number <= room / SMALL):
             cuts.append(Cut(name))
             filled = 0.0
-        filled += number
-        pieces = max(-int(-number // room), 1)
-        start, end = _hashes(keys, name)
-        cuts += [Cut(name, start + place * (end - start) // pieces) for place in range(1, pieces)]
-        filled /= pieces
+        done = 0.0
+        while filled + number - done > room and not by_whole_names:
+            done += room - filled
+            cuts.append(Cut(name, start + int((end - start) * (done / number))))
+            filled = 0.0
+        filled += number - done
     return [cut for cut in cuts if keys.has_inside(cut)]
 
 
@@ -197,7 +202,7 @@ def _cuts_again(part: Query, count: Count, room: float) -> list[Cut]:
     names = count(part, None)
     if not names:
         raise UntrueAnswer("it says that there is more where PostHog counts no event")
-    if len(names) > 1 and (cuts := cuts_by_name(part.keys, names, room)):
+    if cuts := cuts_by_name(part.keys, names, room, by_whole_names=True):
         return cuts
     by_size = sorted(filter(_is_place, names), key=lambda name: (names[name], name.encode()))
     if not by_size:

@@ -112,12 +112,13 @@ def test_ranges_hold_every_key_once(seed: int) -> None:
     assert len(found) < 2 + sum(1 + number // 50 for number in names.values())
 
 
-def test_a_page_of_many_names_is_one_question_and_a_name_of_many_pages_is_cut_evenly() -> None:
+def test_names_fill_one_range_after_the_other_and_only_small_ones_are_not_cut() -> None:
     assert cuts_by_name(Keys(), {"a": 40, "b": 40}, 100.0) == []
-    assert cuts_by_name(Keys(), {"a": 80, "b": 40}, 100.0) == [Cut("b")]
-    assert cuts_by_name(Keys(), {"a": 350, "b": 5}, 100.0) == [
-        Cut("a"),
+    assert cuts_by_name(Keys(), {"a": 80, "b": 40}, 100.0) == [Cut("b", HASHES // 2)]
+    assert cuts_by_name(Keys(), {"a": 95, "b": 10}, 100.0) == [Cut("b")]
+    assert cuts_by_name(Keys(), {"a": 400, "b": 5}, 100.0) == [
         *(Cut("a", place * HASHES // 4) for place in (1, 2, 3)),
+        Cut("b"),
     ]
 
 
@@ -127,7 +128,9 @@ def test_names_are_in_the_order_of_their_bytes() -> None:
 
 
 def test_names_that_cannot_be_sent_are_no_place_to_cut() -> None:
-    assert cuts_by_name(Keys(), {"a\ud800": 100, "b\ufffd": 100, "b\0": 100, "c": 60, "d": 60}, 100.0) == [Cut("d")]
+    assert cuts_by_name(Keys(), {"a\ud800": 100, "b\ufffd": 100, "b\0": 100, "c": 80, "d": 40}, 100.0) == [
+        Cut("d", HASHES // 2)
+    ]
 
 
 def test_a_day_of_many_events_with_a_name_that_cannot_be_sent_is_not_read_in_this_order() -> None:
