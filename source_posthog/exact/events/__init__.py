@@ -1,7 +1,7 @@
 """The exact reading of events: which questions to ask, what an answer proves, and which state that allows.
 
-`read_range` and `read_day` ask their questions through functions that are handed to them, and whoever calls them reports
-to the `Ledger` what was emitted:
+`read_range` and `read_day` ask their questions through functions that are handed to them, and whoever calls them
+reports to the `Ledger` what was emitted:
 
     reading.py        read_range(query, ask): every event of a range once, newest first
     storage_order.py  read_day(query, ask, count, ...): every event of a dense day once, in the order of storage
