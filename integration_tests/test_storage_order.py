@@ -196,8 +196,8 @@ def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arri
 def half_read(posthog: PostHog) -> dict[str, Any]:
     """The last state that says how far a day is read."""
     with answers_from(posthog), now_is(NOW):
-        found = [one["state"]["stream"]["stream_state"] for one in messages(None, **QUERY.options) if "state" in one]
-    return [state for state in found if "day" in state["7"]][-1]
+        got = [one for one in messages(None, **QUERY.options) if one["type"] == "STATE"]
+    return [state for state in Output(got, "", 0).states if "day" in state["7"]][-1]
 
 
 def test_the_state_says_how_far_a_day_is_read() -> None:
