@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integration_tests.harness.connection import HOUR, LATER, NOW, START, Connection, late
-from integration_tests.harness.connector import Output, Way, catalog, config, run
+from integration_tests.harness.connector import LIST, Output, Way, catalog, config, run
 from integration_tests.harness.in_process import answers_from, messages, now_is
 from posthog_server import (
     DAY,
@@ -69,7 +69,8 @@ def test_an_end_in_the_future_changes_nothing(way: Way) -> None:
     got, expected = with_end.sync(NOW), without.sync(NOW)
     assert len(got.keys("events")) == len(expected.keys("events")) == len(keys(with_end.account))
     assert with_end.state == without.state
-    assert with_end.posthog.count(way.stream) == without.posthog.count(way.stream)
+    if way is LIST:  # by query, how many ranges there are depends on which page comes first
+        assert with_end.posthog.count(way.stream) == without.posthog.count(way.stream)
 
 
 def test_after_an_end_is_moved_later_and_taken_away_the_next_syncs_read_on_from_the_state(way: Way) -> None:
