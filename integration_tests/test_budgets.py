@@ -62,7 +62,6 @@ def test_a_quota_that_is_used_up_fails_with_its_own_sentence() -> None:
 
 def test_answers_that_are_too_large_are_asked_for_with_fewer_rows(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_posthog.api.client.MOST_BYTES_OF_AN_ANSWER", 400_000)
-    monkeypatch.setattr("source_posthog.api.handling.MOST_BYTES_OF_AN_ANSWER", 400_000)
     monkeypatch.setattr("source_posthog.exact.events.page_size.BYTES_OF_A_PAGE", 200_000)
     posthog = server(120, 20_000, query_cap=1_000)
     with answers_from(posthog), now_is(NOW):
@@ -75,7 +74,6 @@ def test_an_event_that_is_larger_than_an_answer_should_be_is_read_all_the_same(
     way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("source_posthog.api.client.MOST_BYTES_OF_AN_ANSWER", 40_000)
-    monkeypatch.setattr("source_posthog.api.handling.MOST_BYTES_OF_AN_ANSWER", 40_000)
     monkeypatch.setattr("source_posthog.exact.events.page_size.BYTES_OF_A_PAGE", 20_000)
     posthog = server(9, 90_000, query_cap=1_000)
     with answers_from(posthog), now_is(NOW):

@@ -152,11 +152,8 @@ class Engine(YamlDeclarativeSource):
         vars(self).update(vars(source))  # in place of what the CDK's own would do once more
         streams = [one.stream for one in catalog.streams] if catalog else []
         self.sync = sync or Sync(schemas={stream.name: stream.json_schema for stream in streams})
-        self.config: Mapping[str, Any] = with_defaults(
-            config, self.resolved_manifest["spec"]["connection_specification"]
-        )
-        self.config = self._migrate_and_transform_config(None, self.config) or {}
-        self._config = self._config_for_validation = dict(self.config)
+        complete = with_defaults(config, self.resolved_manifest["spec"]["connection_specification"])
+        self._config = self._config_for_validation = dict(self._migrate_and_transform_config(None, complete) or {})
         self._output = Output(self.sync.log.idle)
         self._connector_state_manager = _state_manager(state, catalog)
         self._message_repository = ConcurrentMessageRepository(self._output, InMemoryMessageRepository(Level.INFO))
@@ -166,6 +163,11 @@ class Engine(YamlDeclarativeSource):
             connector_state_manager=self._connector_state_manager,
             configured_catalog=catalog,
         )
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """As the manifest normalizes it, with a value for each option that has a default."""
+        return self._config
 
     def declared(self) -> list[dict[str, Any]]:
         """The streams as the manifest declares them for the configuration, with one for each query in it."""
@@ -195,7 +197,8 @@ class Engine(YamlDeclarativeSource):
 
     def messages(self, streams: list[AbstractStream]) -> Generator[AirbyteMessage, None, None]:
         """What the CDK's engine makes of `streams`, read by threads that end with it."""
-        workers = Workers(self.concurrency)
+        level = self.concurrency
+        workers = Workers(level)
         engine = ConcurrentSource(
             # Annotated as a ThreadPoolExecutor, but used as any executor.
             threadpool=ThreadPoolManager(cast(ThreadPoolExecutor, workers), self.logger),
@@ -203,7 +206,7 @@ class Engine(YamlDeclarativeSource):
             slice_logger=self._slice_logger,
             queue=self._output,
             message_repository=self._message_repository,
-            initial_number_partitions_to_generate=max(self.concurrency // 2, 1),
+            initial_number_partitions_to_generate=max(level // 2, 1),
         )
         try:
             if streams:  # without any the engine would never end

@@ -84,7 +84,7 @@ class TimedBody:
             received += len(piece)
             if self._most is not None and received > self._most:
                 self._raw.close()
-                raise LargeBody
+                raise LargeBody(f"an answer of more than {self._most // 1_000_000} MB")
             yield piece
             if monotonic() - begun > BODY_GRACE + received / LEAST_RATE:
                 self._raw.close()

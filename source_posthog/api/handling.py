@@ -18,7 +18,6 @@ from source_posthog.api.errors import LargeBody, NestedTooDeeply, PostHogError, 
 from source_posthog.api.health import Trouble, certificate_fault, is_success, meant_status, trouble_of
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, TooLarge, TooSlow
-from source_posthog.exact.events.page_size import MOST_BYTES_OF_AN_ANSWER
 
 A_WEEK = 7 * 24 * 3600  # seconds; longer than PostHogBackoff ever waits for a request
 
@@ -50,7 +49,7 @@ class PostHogErrorHandler(DefaultErrorHandler):
     def interpret_response(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         """What to do about an answer, or about none.
 
-        Raises PostHogError where PostHog refuses, and TooSlow or NotAccepted for what is not asked for again.
+        Raises PostHogError where PostHog refuses, and TooSlow, TooLarge or NotAccepted for what is not asked for again.
 
         The CDK would raise that error itself, and before it log the whole answer with its headers.
         """
@@ -83,7 +82,7 @@ class PostHogErrorHandler(DefaultErrorHandler):
     def _require_retried(self, response_or_exception: requests.Response | Exception | None) -> None:
         """Raise NotAccepted, TooSlow or TooLarge for an answer that whoever asked does something about."""
         if isinstance(response_or_exception, LargeBody):
-            raise TooLarge(f"an answer of more than {MOST_BYTES_OF_AN_ANSWER // 1_000_000} MB")
+            raise TooLarge(str(response_or_exception))
         status = self._status(response_or_exception)
         is_too_late = isinstance(response_or_exception, requests.ReadTimeout) and self.unretried_codes
         if not is_too_late and status not in self.unretried_codes:

@@ -53,6 +53,7 @@ class Trouble:
         unreachable: nothing answered at all.
         requested: seconds to wait, as the answer says; None where it does not say.
         crowded: too many queries are running, which passes soon.
+        over_budget: the bytes that queries may read in an hour are used up.
         own_advice: what to do where it does not pass, if that is not what one does otherwise.
     """
 
@@ -62,6 +63,7 @@ class Trouble:
     unreachable: bool = False
     requested: float | None = None
     crowded: bool = False
+    over_budget: bool = False
     own_advice: str = ""
 
     @property
@@ -93,12 +95,14 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
         words = f"HTTP {response.status_code}" + (f", {detail.rstrip('.')}" if detail else "")
         throttled = response.status_code == requests.codes.too_many_requests
         crowded = throttled and TOO_MANY_QUERIES in detail
+        over_budget = answers.code(response) == BUDGET_EXCEEDED
         return Trouble(
             words="an answer that is not a JSON object" if is_success(response) else words,
             throttled=throttled,
             requested=_requested_wait(response, detail),
             crowded=crowded,
-            own_advice=CROWDED if crowded else _own_advice(response, answers),
+            over_budget=over_budget,
+            own_advice=CROWDED if crowded else OVER_BUDGET if over_budget else _own_advice(response, answers),
         )
     words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
     unreachable = isinstance(response_or_exception, requests.ConnectionError)
@@ -106,8 +110,6 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
 
 
 def _own_advice(response: requests.Response, answers: Answers) -> str:
-    if answers.code(response) == BUDGET_EXCEEDED:
-        return OVER_BUDGET
     is_loaded = meant_status(response, answers) == 503 != response.status_code
     return UNDER_LOAD if is_loaded else ""
 

@@ -14,6 +14,12 @@ from source_posthog.api import clock
 
 logger = logging.getLogger("airbyte")
 
+# Follows a line that says that fewer events were emitted than were counted.
+WHY_FEWER = (
+    "PostHog counts copies of an event until it has merged them, and events can be deleted during a sync; if that does "
+    "not explain it, please report it"
+)
+
 
 @dataclass
 class Totals:
@@ -60,10 +66,7 @@ class Totals:
             is_short = emitted < counted and project not in unread
             line = f"Stream events, project {project}: {counted} events counted by PostHog, {emitted} emitted"
             if is_short:
-                line += (
-                    f", {counted - emitted} fewer. PostHog counts copies of an event until it has merged them, and "
-                    "events can be deleted during a sync; if that does not explain it, please report it"
-                )
+                line += f", {counted - emitted} fewer. {WHY_FEWER}"
             yield logging.WARNING if is_short else logging.INFO, line
 
 

@@ -13,7 +13,7 @@ from airbyte_cdk.sources.types import Config
 
 from source_posthog.api import clock
 from source_posthog.api.errors import PostHogError
-from source_posthog.api.health import OVER_BUDGET, Trouble, TroubleKind, trouble_of
+from source_posthog.api.health import Trouble, TroubleKind, trouble_of
 from source_posthog.api.sync import Sync
 
 LONGEST_WAIT = 300  # seconds, between two tries where the server does not say how long to wait
@@ -80,7 +80,7 @@ class PostHogBackoff(BackoffStrategy):
             wait = max(wait, usual)
         wait += random.uniform(0, max(1.0, wait / 10))
         self.sync.log.retry(self._stream, wait)
-        if trouble.own_advice == OVER_BUDGET:
+        if trouble.over_budget:
             self.sync.log.over_budget(self._stream, wait, trouble.own_advice)
         return wait
 

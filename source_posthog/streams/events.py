@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,45 +19,21 @@ from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, OtherInstants, Unanswered, UntrueAnswer
 from source_posthog.exact.events.late import Emitted
 from source_posthog.exact.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
-from source_posthog.exact.events.port import Ask, Batch, Page, Query
+from source_posthog.exact.events.port import Batch, Page, Query
 from source_posthog.exact.events.properties import UNREADABLE
 from source_posthog.exact.events.reading import read_range, require_true_instant
 from source_posthog.exact.events.storage_order import ByHash
-from source_posthog.exact.events.windows import SETTLING, Range, Window, empty_ends, first_event, is_long, last_event
+from source_posthog.exact.events.windows import Window
 from source_posthog.exact.instants import MICROSECOND, instant, iso
 from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer, project_of, window_of
+from source_posthog.streams.history import History
 from source_posthog.streams.lanes import Lane, Lanes
-from source_posthog.streams.mapped import MappedReading
+from source_posthog.streams.mapped import MappedReading, MoreThanAPage, one_page
 from source_posthog.streams.retention import Retention
-from source_posthog.streams.transports import EventList, EventQuery, Transport
+from source_posthog.streams.transports import Counts, EventList, EventQuery, Transport
 from source_posthog.streams.unemitted import Unemitted
 
 logger = logging.getLogger("airbyte")
-
-# Events that arrived less than this before the sync, or during it, are not counted: a page that was read
-# before may lack them, and fewer events than were counted are a warning.
-MOST_DELAY = timedelta(minutes=10)
-
-
-class _MoreThanAPage(Exception):
-    """A range has more events than fit a page, of which none is emitted yet. `end`: of what is still to be read."""
-
-    def __init__(self, end: datetime) -> None:
-        super().__init__()
-        self.end = end
-
-
-@dataclass(frozen=True)
-class _OnePage:
-    """An `ask` that raises _MoreThanAPage where an answer is not complete."""
-
-    ask: Ask
-
-    def __call__(self, query: Query) -> Page:
-        page = self.ask(query)
-        if not page.complete:
-            raise _MoreThanAPage(query.end)
-        return page
 
 
 @dataclass(frozen=True)
@@ -70,11 +45,11 @@ class _Turns:
     project_id: Any
 
     def may_read_on(self, window: Window) -> bool:
-        rows = self.transport.page_rows(self.project_id)
+        rows = self.transport.sizes.of(self.project_id).limit
         return self.slicer.may_read_on(str(self.project_id), window, rows, self.transport.rows_ahead)
 
     def expect(self, window: Window) -> None:
-        self.slicer.expect(str(self.project_id), window, self.transport.page_rows(self.project_id))
+        self.slicer.expect(str(self.project_id), window, self.transport.sizes.of(self.project_id).limit)
 
 
 @dataclass
@@ -112,6 +87,11 @@ class EventsSimpleRetriever(SimpleRetriever):
             page_size = self.sync.page_size or USUAL_ROWS_OF_LIST
             self._transport = EventList(self.sync, page_size)
         self._lanes = Lanes(self._transport.slots)
+        counting = self.count_requester
+        self._counts = Counts(self.sync, counting) if counting and self.sync.page_size is None else None
+        self._history = History(
+            self.stream_slicer, self._transport, self.first_event_requester, self._counts, self.sync
+        )
         asking = self.project_requester
         self._retention = Retention(asking, self.config["start_date"]) if asking else None
         if self.record_selector.transformations or self.record_selector.record_filter:
@@ -145,6 +125,9 @@ class EventsSimpleRetriever(SimpleRetriever):
         project_id, window = stream_slice["project_id"], window_of(stream_slice)
         lane, share = self._lanes.of(project_id), 0.0
         unemitted = Unemitted(self._where(stream_slice), self.sync.log)
+        an_hour = self.sync.once(
+            ("requests an hour", self.name), partial(self.requester.requests_an_hour, stream_slice)
+        )
         with lane.reading(window):
             try:
                 for batch in self._batches(stream_slice, window, lane):
@@ -164,7 +147,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                     if self._retention:  # only now, so that no record waits for it
                         self._retention.look(project_id)
                     share += (batch.end - batch.start) / (window.end - window.start)
-                    self.sync.log.page(stream_slice, rows, self.requester.requests_an_hour(stream_slice), share)
+                    self.sync.log.page(stream_slice, rows, an_hour, share)
                 if window.arrived_from:
                     self.stream_slicer.leave_late(project_of(stream_slice))
             except Skipped:
@@ -198,42 +181,34 @@ class EventsSimpleRetriever(SimpleRetriever):
             yield from self._late_batches(stream_slice, window, lane)
             return
         project, ask = project_of(stream_slice), partial(self._ask, stream_slice, lane)
-        self._map(stream_slice, lane, must=self.stream_slicer.is_new(project))
+        self._history.look(stream_slice, lane, must=self.stream_slicer.is_new(project))
         left = self.stream_slicer.unread(project, window)
         query = Query(stream_slice["project_id"], left.start, left.end)
         is_backfill = self._is_backfill(stream_slice, window)
-        if lane.days is None and self._may_be_mapped(lane):
+        if self._counts and not lane.is_mapped:
             try:
-                yield from read_range(query, _OnePage(ask), lane.reach, in_parts=False)
+                yield from read_range(query, one_page(ask), lane.reach, in_parts=False)
                 return
-            except _MoreThanAPage as more:
+            except MoreThanAPage as more:
                 query = replace(query, end=more.end)
-                self._map(stream_slice, lane, must=True)
-        if lane.days is not None:
-            yield from self._mapped(stream_slice, lane).read(query, backwards=is_backfill)
+                self._history.look(stream_slice, lane, must=True)
+        if self._counts and lane.days is not None:
+            reading = MappedReading(
+                self.name,
+                stream_slice["project_id"],
+                self.stream_slicer,
+                self._transport,
+                lane,
+                ask=ask,
+                early=partial(self._ask_early, stream_slice, lane),
+                count=partial(self._count, self._counts, stream_slice, lane),
+                days=lane.days,
+                order_refused=self._lanes.order_refused,
+            )
+            yield from reading.read(query, backwards=is_backfill)
             return
         in_hand = self._transport.rows_in_hand
         yield from read_range(query, ask, lane.reach, in_parts=not is_backfill, rows_in_hand=in_hand)
-
-    def _may_be_mapped(self, lane: Lane) -> bool:
-        is_probe = self.sync.page_size is not None
-        return self.count_requester is not None and not lane.is_mapped and not is_probe
-
-    def _mapped(self, stream_slice: StreamSlice, lane: Lane) -> MappedReading:
-        assert self.count_requester is not None
-        assert lane.days is not None
-        return MappedReading(
-            self.name,
-            stream_slice["project_id"],
-            self.stream_slicer,
-            self._transport,
-            lane,
-            ask=partial(self._ask, stream_slice, lane),
-            early=partial(self._ask_early, stream_slice, lane),
-            count=partial(self._count, self.count_requester, stream_slice, lane),
-            days=lane.days,
-            order_refused=self._lanes.order_refused,
-        )
 
     def _is_backfill(self, stream_slice: StreamSlice, window: Window) -> bool:
         planned = self.stream_slicer.planned(project_of(stream_slice))
@@ -282,10 +257,10 @@ class EventsSimpleRetriever(SimpleRetriever):
         return (self.late_requester if is_filtered else None) or self.requester
 
     def _count(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, query: Query, by: ByHash | None
+        self, counts: Counts, stream_slice: StreamSlice, lane: Lane, query: Query, by: ByHash | None
     ) -> Mapping[Any, int]:
         with lane.requests:
-            return self._transport.keys(requester, stream_slice, query, by)
+            return counts.keys(stream_slice, query, by)
 
     def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         requester = self._requester_of(query)
@@ -325,72 +300,6 @@ class EventsSimpleRetriever(SimpleRetriever):
         except (AirbyteTracedException, Unanswered, UntrueAnswer):
             return False
         return True
-
-    def _map(self, stream_slice: StreamSlice, lane: Lane, *, must: bool = False) -> None:
-        """Once a project: find out which days of the range that was planned for it have events, if it is a long one or
-        it `must` be known, and skip the empty time before the first and after the last."""
-        planned = self.stream_slicer.planned(project_of(stream_slice))
-        if planned is None or self.first_event_requester is None:
-            return
-        with lane.history:
-            step = self.stream_slicer.declared.step
-            if lane.is_mapped or lane.is_abandoned or not (must or is_long(*planned, step)):
-                return
-            lane.is_mapped = True
-            if self.count_requester:
-                lane.days = self._days(self.count_requester, stream_slice, lane, planned)
-            if is_long(*planned, step):
-                self._skip_empty_history(self.first_event_requester, stream_slice, lane, planned)
-
-    def _days(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, planned: Range
-    ) -> dict[date, int] | None:
-        """The number of events of each day of `planned`; None where PostHog does not say."""
-        project = stream_slice["project_id"]
-        try:
-            with lane.requests:
-                arrived_before = self.stream_slicer.present - MOST_DELAY
-                days = self._transport.days(requester, stream_slice, Query(project, *planned), arrived_before)
-        except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
-            logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
-            return None
-        if days and self.stream_slicer.range_to_count(str(project)):
-            self.stream_slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
-        return days
-
-    def _skip_empty_history(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, planned: Range
-    ) -> None:
-        """Cover the time of `planned` before its first event and after its last one."""
-        one = partial(self._one_event, requester, stream_slice, lane)
-        (start, end), step = planned, self.stream_slicer.declared.step
-        try:
-            if lane.days is None:
-                last = last_event(start, end, step, newest=one)
-                first = first_event(start, end, oldest=partial(one, oldest=True), newest=one) if start < last else last
-            else:
-                first, last = empty_ends(start, end, lane.days, newest=one)
-        except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
-            logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
-            return
-        project = project_of(stream_slice)
-        self.stream_slicer.cover(project, Window(last, max(last, end - SETTLING)))
-        self.stream_slicer.cover(project, Window(start, first))
-
-    def _one_event(
-        self,
-        requester: PostHogRequester,
-        stream_slice: StreamSlice,
-        lane: Lane,
-        start: datetime,
-        end: datetime,
-        *,
-        oldest: bool = False,
-    ) -> datetime | None:
-        """The instant of one event of [start, end), the newest or the oldest; None where there is none."""
-        query = Query(stream_slice["project_id"], start, end)
-        with lane.requests:
-            return self._transport.one(requester, stream_slice, query, oldest=oldest)
 
     def _located(
         self, cause: AirbyteTracedException | Unanswered | UntrueAnswer, stream_slice: StreamSlice

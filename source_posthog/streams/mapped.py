@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.api.errors import Skipped
 from source_posthog.api.once import Switch
+from source_posthog.api.progress import WHY_FEWER
 from source_posthog.exact.errors import NotAccepted, Unanswered, Uncut
 from source_posthog.exact.events.port import Ask, Batch, HalfDay, Keys, Page, Query
 from source_posthog.exact.events.reading import read_range
@@ -24,6 +25,26 @@ from source_posthog.streams.lanes import Lane
 from source_posthog.streams.transports import Transport
 
 logger = logging.getLogger("airbyte")
+
+
+class MoreThanAPage(Exception):
+    """A range has more events than fit a page, of which none is emitted yet. `end`: of what is still to be read."""
+
+    def __init__(self, end: datetime) -> None:
+        super().__init__()
+        self.end = end
+
+
+def one_page(ask: Ask) -> Ask:
+    """`ask`, which then raises MoreThanAPage where an answer is not complete."""
+
+    def asked(query: Query) -> Page:
+        page = ask(query)
+        if not page.complete:
+            raise MoreThanAPage(query.end)
+        return page
+
+    return asked
 
 
 class Ahead:
@@ -107,7 +128,7 @@ class MappedReading:
             return
         start = query.start
         while start < query.end:  # one at a time: how many rows a page has is known better after each
-            one = next(segments(start, query.end, self.days, self.transport.usual_rows(self.project_id)))
+            one = next(segments(start, query.end, self.days, self.transport.sizes.of(self.project_id).usual))
             yield replace(query, start=one.start, end=one.end), one.is_dense
             start = one.end
 
@@ -117,7 +138,7 @@ class MappedReading:
         return half if half and half.start <= query.start and query.end <= half.end else None
 
     def _rows(self) -> int:
-        return self.transport.page_rows(self.project_id)
+        return self.transport.sizes.of(self.project_id).limit
 
     def _day(self, query: Query, *, is_reported: bool) -> Iterator[Batch]:
         """The events of `query`, a range within a day, in the order of storage."""
@@ -142,12 +163,10 @@ class MappedReading:
             self._say_that_it_is_read_by_time(query, reason)
             yield from self._by_time(query, newest)
             return
-        if rows < counted.events:
+        if counted.events and rows < counted.events:
             logger.warning(
                 f"Stream {self.stream}, project {self.project}: {counted.events} events of {query.start:%Y-%m-%d} "
-                f"counted by PostHog, {rows} emitted, {counted.events - rows} fewer. PostHog counts copies of an event "
-                "until it has merged them, and events can be deleted during a sync; if that does not explain it, "
-                "please report it"
+                f"counted by PostHog, {rows} emitted, {counted.events - rows} fewer. {WHY_FEWER}"
             )
 
     def _parts_of_day(self, query: Query, count: Count) -> Iterator[Part]:
@@ -180,17 +199,16 @@ class MappedReading:
 
 
 class _Counted:
-    """A `Count` that remembers its first answer: how many events a day has in all."""
+    """A `Count` that remembers its first answer: how many events a day has in all; None before there is one."""
 
     def __init__(self, count: Count) -> None:
         self._count = count
-        self.events = 0
-        self._is_first = True
+        self.events: int | None = None
 
     def __call__(self, query: Query, by: ByHash | None) -> Mapping[Any, int]:
         found = self._count(query, by)
-        if self._is_first:
-            self.events, self._is_first = sum(found.values()), False
+        if self.events is None:
+            self.events = sum(found.values())
         return found
 
 

@@ -18,6 +18,7 @@ from source_posthog.exact.events import event_list, event_query, storage_sql
 from source_posthog.exact.events.page_size import (
     FIRST_LIMIT,
     LEAST_LIMIT,
+    MOST_LIMIT,
     MOST_ROWS_OF_LIST,
     USUAL_ROWS_OF_LIST,
     PageSize,
@@ -30,26 +31,32 @@ from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.instants import instant
 
 
+class PageSizes:
+    """The page sizes of a sync, by project: one that is new goes by what is known of the others."""
+
+    def __init__(self, first: int, most: int) -> None:
+        self._first, self._most = first, most
+        self._others = RowBytes()
+        self._sizes: dict[Any, PageSize] = {}
+
+    def of(self, project_id: Any) -> PageSize:
+        return self._sizes.setdefault(project_id, PageSize(self._first, self._most, self._others))
+
+
 class Transport(Protocol):
     """One way to ask.
 
     Attributes:
         slots: for the requests of each project that may run at the same time.
+        sizes: how many rows it asks each project for.
         rows_in_hand: that the oldest window of a project may emit before the state covers them.
         rows_ahead: that its later windows may.
     """
 
     slots: Slots
+    sizes: PageSizes
     rows_in_hand: int
     rows_ahead: int
-
-    def page_rows(self, project_id: Any) -> int:
-        """The most rows that the next answer can have."""
-        ...
-
-    def usual_rows(self, project_id: Any) -> int:
-        """The most rows of an answer, as far as is known; of a project's first page it is fewer."""
-        ...
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         """The answer to `query`; the port of `events.reading`, but for its errors, which are those of `requester`.
@@ -62,19 +69,6 @@ class Transport(Protocol):
         self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, *, oldest: bool
     ) -> datetime | None:
         """The instant of the oldest or the newest event of `query`; None where there is none. Raises as `ask`."""
-        ...
-
-    def days(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> dict[date, int] | None:
-        """The number of events of each UTC day of `query` that PostHog ingested before `arrived_before`; None where it
-        does not count in this way. Raises as `ask`."""
-        ...
-
-    def keys(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
-    ) -> dict[Any, int]:
-        """A `Count` of `query`. Raises as `ask`."""
         ...
 
 
@@ -90,27 +84,18 @@ class EventList:
     page_size: int = USUAL_ROWS_OF_LIST
     # A third waits up to 30 s on the server and then fails with a 500 (docs/posthog-server.md).
     slots: Slots = field(default_factory=lambda: Slots(2))
-    # With the rows of a state that is not worth emitting yet (slicer.py), a stop costs no more than 50,000.
+    # With the rows of a state that is not worth emitting yet (state_messages.py), a stop costs no more than 50,000.
     rows_in_hand: int = 25_000
     rows_ahead: int = 16_000
 
-    _sizes: dict[Any, PageSize] = field(default_factory=dict)
-    _row_bytes: RowBytes = field(default_factory=RowBytes)
-
-    def page_rows(self, project_id: Any) -> int:
-        return self._size(project_id).limit
-
-    def usual_rows(self, project_id: Any) -> int:
-        return self._size(project_id).usual
-
-    def _size(self, project_id: Any) -> PageSize:
-        return self._sizes.setdefault(project_id, PageSize(self.page_size, MOST_ROWS_OF_LIST, self._row_bytes))
+    def __post_init__(self) -> None:
+        self.sizes = PageSizes(self.page_size, MOST_ROWS_OF_LIST)
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
             return _sound(sending(stream_slice=stream_slice, request_params=event_list.parameters(query, limit)))
 
-        size = self._size(query.project_id)
+        size = self.sizes.of(query.project_id)
         response, limit = sent(requester, query, size, send)
         rows, following = self._rows(response)
         # Servers since May 2026 give a thousand rows, whatever is asked for, and do not say so.
@@ -127,16 +112,6 @@ class EventList:
         if following and not rows:
             raise UntrueAnswer("an empty page says that there is more")
         return instant(rows[0].get("timestamp")) if rows else None
-
-    def days(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> dict[date, int] | None:
-        return None
-
-    def keys(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
-    ) -> dict[Any, int]:
-        raise NotImplementedError("the events list counts nothing")
 
     def _rows(self, response: requests.Response) -> tuple[list[dict[str, Any]], Any]:
         """The rows and the `next` of an answer."""
@@ -166,26 +141,15 @@ class EventQuery:
     # As above, no more than 100,000.
     rows_in_hand: int = ROWS_IN_HAND
     rows_ahead: int = 30_000
-    _sizes: dict[Any, PageSize] = field(default_factory=dict)
-    _row_bytes: RowBytes = field(default_factory=RowBytes)
 
     def __post_init__(self) -> None:
-        self.slots = self.sync.query_slots
-
-    def page_rows(self, project_id: Any) -> int:
-        return self._size(project_id).limit
-
-    def usual_rows(self, project_id: Any) -> int:
-        return self._size(project_id).usual
-
-    def _size(self, project_id: Any) -> PageSize:
-        return self._sizes.setdefault(project_id, PageSize(self.page_size, others=self._row_bytes))
+        self.slots, self.sizes = self.sync.query_slots, PageSizes(self.page_size, MOST_LIMIT)
 
     def ask(self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query) -> Page:
         def send(sending: Sending, limit: int) -> requests.Response:
             return _sound(sending(stream_slice=stream_slice, request_body_json=event_query.body(query, limit)))
 
-        size = self._size(query.project_id)
+        size = self.sizes.of(query.project_id)
         response, limit = sent(requester, query, size, send)
         answer = self.sync.answers.readable(response)
         page = event_query.page(answer, limit, self.sync.answers.decoder(response))
@@ -203,21 +167,25 @@ class EventQuery:
         rows = event_query.page(self.sync.answers.readable(response), 1, self.sync.answers.decoder(response)).rows
         return instant(rows[0]["timestamp"]) if rows else None
 
-    def days(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, arrived_before: datetime
-    ) -> dict[date, int] | None:
-        body = storage_sql.count_of_days(query, arrived_before)
-        return storage_sql.days_in(self._counts(requester, stream_slice, body))
 
-    def keys(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, query: Query, by: ByHash | None
-    ) -> dict[Any, int]:
-        return storage_sql.keys_in(self._counts(requester, stream_slice, storage_sql.count_of_keys(query, by)), by)
+@dataclass(frozen=True)
+class Counts:
+    """What PostHog counts: POST /query/, with a HogQLQuery. Its methods raise as `Transport.ask`."""
 
-    def _counts(
-        self, requester: PostHogRequester, stream_slice: StreamSlice, body: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        return self.sync.answers.body(_sound(requester.send_request(stream_slice=stream_slice, request_body_json=body)))
+    sync: Sync
+    requester: PostHogRequester
+
+    def days(self, stream_slice: StreamSlice, query: Query, arrived_before: datetime) -> dict[date, int]:
+        """The number of events of each UTC day of `query` that PostHog ingested before `arrived_before`."""
+        return storage_sql.days_in(self._answer(stream_slice, storage_sql.count_of_days(query, arrived_before)))
+
+    def keys(self, stream_slice: StreamSlice, query: Query, by: ByHash | None) -> dict[Any, int]:
+        """A `Count` of `query`."""
+        return storage_sql.keys_in(self._answer(stream_slice, storage_sql.count_of_keys(query, by)), by)
+
+    def _answer(self, stream_slice: StreamSlice, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        response = self.requester.send_request(stream_slice=stream_slice, request_body_json=body)
+        return self.sync.answers.body(_sound(response))
 
 
 Sending = Callable[..., requests.Response | None]

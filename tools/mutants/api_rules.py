@@ -93,8 +93,8 @@ REFUSALS = [
     Rule(
         "its budget has advice of its own",
         HEALTH,
-        "answers.code(response) == BUDGET_EXCEEDED:",
-        "False:",
+        "over_budget = answers.code(response) == BUDGET_EXCEEDED",
+        "over_budget = False",
         REFUSALS_TESTS,
     ),
     Rule("a fault waits longer each time", WAITING, "wait = max(wait, usual)", "pass", REFUSALS_TESTS),

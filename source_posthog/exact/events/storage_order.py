@@ -6,7 +6,7 @@ costs").
 
     for part in read_day(Query(7, start, end), ask, count, rows):
         emit(part.rows)
-        ledger.cover_part("7", start, end, part.reached, ...)
+        ledger.cover_in_part("7", HalfDay(start, end, part.reached, ...), len(part.rows))
 
 What PostHog counts is used to choose the ranges and never believed: together they hold every key that there can be, and
 a range is read when its answer is complete; until then it is cut again.

@@ -49,16 +49,17 @@ def range_conditions(keys: Keys) -> list[str]:
 
 def _bound(cut: Cut, beyond: str, last: str) -> str:
     """Of the keys on one side of `cut`; `last` compares the last column that it names."""
-    name, columns = string(cut.event), (("distinct_id", number(cut.distinct_id)), ("uuid", number(cut.uuid)))
+    name, person, id = string(cut.event), hash_of("distinct_id"), hash_of("uuid")
     if cut.distinct_id >= HASHES:  # above all events of that name
         return f"event {'>' if beyond == '>' else '<='} {name}"
     if not any(cut[1:]):
         return f"event {last} {name}"
-    (one, one_hash), (other, other_hash) = columns
-    if not cut.uuid:
-        return f"(event {beyond} {name} or (event = {name} and {hash_of(one)} {last} {one_hash}))"
-    within = f"({hash_of(one)} = {one_hash} and {hash_of(other)} {last} {other_hash})"
-    return f"(event {beyond} {name} or (event = {name} and ({hash_of(one)} {beyond} {one_hash} or {within})))"
+    person_hash, id_hash = number(cut.distinct_id), number(cut.uuid)
+    if cut.uuid:
+        within = f"({person} {beyond} {person_hash} or ({person} = {person_hash} and {id} {last} {id_hash}))"
+    else:
+        within = f"{person} {last} {person_hash}"
+    return f"(event {beyond} {name} or (event = {name} and {within}))"
 
 
 def count_of_days(query: Query, arrived_before: datetime) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from source_posthog.exact.errors import TooSlow
-from source_posthog.exact.events.port import Page, Query, identity
+from source_posthog.exact.events.port import HASHES, Page, Query, identity
 from source_posthog.exact.events.storage_order import ByHash
 from unit_tests.exact.events.support import START, US, text
 
 Row = dict[str, Any]
-HASHES = 2**64
 
 
 @dataclass

@@ -1,0 +1,104 @@
+"""When a project has events, asked once: which days have how many, and the empty time at both ends of a long range."""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+
+from airbyte_cdk.sources.types import StreamSlice
+from airbyte_cdk.utils import AirbyteTracedException
+
+from source_posthog.api.errors import Skipped
+from source_posthog.api.requester import PostHogRequester
+from source_posthog.api.sync import Sync
+from source_posthog.exact.errors import Unanswered, UntrueAnswer
+from source_posthog.exact.events.port import Query
+from source_posthog.exact.events.windows import SETTLING, Range, Window, empty_ends, first_event, is_long, last_event
+from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer, project_of
+from source_posthog.streams.lanes import Lane
+from source_posthog.streams.transports import Counts, Transport
+
+logger = logging.getLogger("airbyte")
+
+# Events that arrived less than this before the sync, or during it, are not counted: a page that was read
+# before may lack them, and fewer events than were counted are a warning.
+MOST_DELAY = timedelta(minutes=10)
+
+
+@dataclass
+class History:
+    """The history of all projects of a sync.
+
+    Attributes:
+        requester: asks for a single event of a long range; None if empty history is not to be skipped.
+        counts: None if events are not to be counted.
+    """
+
+    slicer: EventsCartesianProductStreamSlicer
+    transport: Transport
+    requester: PostHogRequester | None
+    counts: Counts | None
+    sync: Sync
+
+    def look(self, stream_slice: StreamSlice, lane: Lane, *, must: bool = False) -> None:
+        """Once a project: find out which days of the range that was planned for it have events, if it is a long one or
+        it `must` be known, and skip the empty time before the first and after the last."""
+        planned = self.slicer.planned(project_of(stream_slice))
+        if planned is None or self.requester is None:
+            return
+        with lane.history:
+            is_worth_it = is_long(*planned, self.slicer.declared.step)
+            if lane.is_mapped or lane.is_abandoned or not (must or is_worth_it):
+                return
+            lane.is_mapped = True
+            if self.counts:
+                lane.days = self._days(self.counts, stream_slice, lane, planned)
+            if is_worth_it:
+                self._skip_empty_ends(self.requester, stream_slice, lane, planned)
+
+    def _days(self, counts: Counts, stream_slice: StreamSlice, lane: Lane, planned: Range) -> dict[date, int] | None:
+        """The number of events of each day of `planned`; None where PostHog does not say."""
+        project = stream_slice["project_id"]
+        try:
+            with lane.requests:
+                days = counts.days(stream_slice, Query(project, *planned), self.slicer.present - MOST_DELAY)
+        except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
+            logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
+            return None
+        if days and self.slicer.range_to_count(str(project)):
+            self.slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
+        return days
+
+    def _skip_empty_ends(
+        self, requester: PostHogRequester, stream_slice: StreamSlice, lane: Lane, planned: Range
+    ) -> None:
+        """Cover the time of `planned` before its first event and after its last one."""
+        one = partial(self._one_event, requester, stream_slice, lane)
+        (start, end), step = planned, self.slicer.declared.step
+        try:
+            if lane.days is None:
+                last = last_event(start, end, step, newest=one)
+                first = first_event(start, end, oldest=partial(one, oldest=True), newest=one) if start < last else last
+            else:
+                first, last = empty_ends(start, end, lane.days, newest=one)
+        except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
+            logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
+            return
+        project = project_of(stream_slice)
+        self.slicer.cover(project, Window(last, max(last, end - SETTLING)))
+        self.slicer.cover(project, Window(start, first))
+
+    def _one_event(
+        self,
+        requester: PostHogRequester,
+        stream_slice: StreamSlice,
+        lane: Lane,
+        start: datetime,
+        end: datetime,
+        *,
+        oldest: bool = False,
+    ) -> datetime | None:
+        """The instant of one event of [start, end), the newest or the oldest; None where there is none."""
+        query = Query(stream_slice["project_id"], start, end)
+        with lane.requests:
+            return self.transport.one(requester, stream_slice, query, oldest=oldest)
