@@ -1,5 +1,7 @@
 """What the tests of whole syncs share."""
 
+import signal
+
 import pytest
 
 from integration_tests.harness import connector
@@ -10,6 +12,8 @@ from posthog_server.parsed_once import parse_once
 __all__ = ["any_day", "clickhouse", "engine", "waits", "way"]
 
 parse_once()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `&` in a script, and then in all that the tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=[LIST, QUERY], ids=["list", "query"])
