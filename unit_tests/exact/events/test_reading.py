@@ -281,6 +281,27 @@ def test_where_the_server_is_too_slow_to_say_whether_an_event_was_deleted_the_wi
         list(read_range(Query(7, START, END), ask, Reach()))
 
 
+def test_an_event_that_does_not_come_again_on_an_empty_page_is_looked_for() -> None:
+    last = row(ON, "b")
+    pages = Page([row(ON + HOUR, "a"), last], False), Page([], True)
+    asked, ask = answers(*pages, Page([], True))  # it was deleted
+    assert [one["id"] for batch in read_range(Query(7, START, END), ask, Reach()) for one in batch.rows] == ["a", "b"]
+    assert asked[2].like == "b"
+    _, ask = answers(*pages, Page([last], True))
+    with pytest.raises(OtherInstants):
+        list(read_range(Query(7, START, END), ask, Reach()))
+
+
+def test_within_a_millisecond_nothing_is_asked_for_beyond_the_bounds_and_what_is_shown_below_them_is_believed() -> None:
+    start, end = ON + 500 * US, ON + DAY + 500 * US
+    newest = row(ON + DAY, "a")  # which is at most a millisecond older than it is stored
+    full = Page([newest, newest], False, MILLISECOND)
+    asked, ask = answers(full, Page([newest], True, MILLISECOND), Page([row(ON, "b")], True, MILLISECOND))
+    read = [one["id"] for batch in read_range(Query(7, start, end), ask, Reach()) for one in batch.rows]
+    assert read == ["a", "b"]
+    assert (min(one.start for one in asked), max(one.end for one in asked)) == (start, end)
+
+
 UNTRUE = {
     "a row at the end of the range": (Page([row(END)], True), "outside the requested range"),
     "a row before the range": (Page([row(START - US)], True), "outside the requested range"),
