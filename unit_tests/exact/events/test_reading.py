@@ -146,9 +146,10 @@ def test_ties_that_were_counted_in_front_of_their_ids_are_told_apart_there(digit
     assert server.requests < 400
 
 
-def test_copies_of_one_event_that_fill_pages_are_emitted_once_and_do_not_hide_the_others() -> None:
-    one, *others = ties(60, ON)
-    require_all([*[one] * 250, *others, *spread(30, START, ON)])
+@pytest.mark.parametrize("place", [0, -1])
+def test_copies_of_one_event_that_fill_pages_are_emitted_once_and_do_not_hide_the_others(place: int) -> None:
+    tied = sorted(ties(60, ON), key=lambda one: one.id)
+    require_all([*[tied[place]] * 250, *tied, *spread(30, START, ON)])
 
 
 def test_ties_of_one_id_that_do_not_fit_a_page_are_refused_and_what_is_newer_stands() -> None:
@@ -300,6 +301,22 @@ def test_within_a_millisecond_nothing_is_asked_for_beyond_the_bounds_and_what_is
     read = [one["id"] for batch in read_range(Query(7, start, end), ask, Reach()) for one in batch.rows]
     assert read == ["a", "b"]
     assert (min(one.start for one in asked), max(one.end for one in asked)) == (start, end)
+
+
+@pytest.mark.parametrize("number", range(600, 1200, 40))
+def test_parts_of_a_dense_range_meet_at_whole_milliseconds_and_end_with_it(number: int) -> None:
+    server = EventsQuery([Event(f"{place:032x}", us(ON) + 13 * place) for place in range(number)], 100)
+    asked: list[Query] = []
+
+    def ask(query: Query) -> Page:
+        asked.append(query)
+        return server.ask(query)
+
+    end = ON + (13 * number + 300) * US
+    read = [one["id"] for batch in read_range(Query(7, ON, end), ask, Reach(), rows_in_hand=300) for one in batch.rows]
+    assert sorted(read) == ids_due(server.project.events, ON, end)
+    assert all(at == end or at.microsecond % 1000 == 0 for one in asked for at in (one.start, one.end))
+    assert max(one.end for one in asked) == end
 
 
 UNTRUE = {
