@@ -19,6 +19,8 @@ from . import event_list, event_query, hogql_query, row_lists
 from .charges import Charges, require_fast, too_many_rows
 from .costs import Cost, cost
 from .data import KEY, Account, Key, Project
+from .extra import EXTRA
+from .extra.objects import Asked
 from .faults import FaultPlan, as_refusal, too_many_queries
 from .hogql import Dialect
 from .hogql_tables import ProjectTables
@@ -39,6 +41,9 @@ SCOPES = {
 }
 
 STREAMS = tuple(name for name in SCOPES if name != "query")
+
+# Which stream a list is of, by its path below `/api/projects/:id/`.
+_LISTS = {name: name for name in SCOPES if name != "projects"} | {one.path: name for name, one in EXTRA.items()}
 
 # Of one project.
 EVENT_LISTS_AT_ONCE = 2
@@ -144,7 +149,7 @@ class PostHog(Options):
         stream, project_id = "", None
         if match:
             project_id = int(match[1]) if match[1] and match[1].isdecimal() else None
-            stream = (match[2] if match[2] in SCOPES and match[2] != "projects" else "") if match[2] else "projects"
+            stream = _LISTS.get(match[2], "") if match[2] else "projects"
         names = {name.lower(): value for name, value in headers.items()}
         seen = Seen(stream, project_id, inner, params, names, _decoded(body))
         if stream == "events":
@@ -191,8 +196,7 @@ class PostHog(Options):
 
     def _body(self, method: str, seen: Seen) -> object:
         match = _PATH.fullmatch(seen.path)
-        gone = {"events": self.without_event_list, "query": self.without_query}
-        if not match or not seen.stream or gone.get(seen.stream):
+        if not match or not seen.stream or self._is_unknown(seen.stream):
             raise Refusal(404, "not_found", "Endpoint not found.")
         key = self._key(seen)
         project = self._project(key, seen) if match[1] else None
@@ -212,12 +216,21 @@ class PostHog(Options):
             return row_lists.one_list(shown, seen.query, self._url(seen))
         if seen.stream == "projects":
             return project.full_row()
+        if seen.stream in EXTRA:
+            one = EXTRA[seen.stream]
+            rows = [row for row in list(project.extra.get(seen.stream, [])) if one.shown(row)]
+            return one.answer(rows, Asked(seen.query, self._url(seen), self.age, self.extra_cap, self._moved))
         if seen.stream == "persons":
             return row_lists.persons(project, seen.query, self._url(seen))
         rows = row_lists.rows_of(self.account, project, seen.stream, seen.query, self._chance())
         if seen.stream == "insights":
             row_lists.require_sound_insights(project, rows, seen.query)
         return row_lists.one_list(rows, seen.query, self._url(seen))
+
+    def _is_unknown(self, stream: str) -> bool:
+        gone = {"events": self.without_event_list, "query": self.without_query}
+        one = EXTRA.get(stream)
+        return gone.get(stream, False) or stream in self.without or (one is not None and self.age in one.unknown_to)
 
     def _key(self, seen: Seen) -> Key:
         scheme, _, token = seen.headers.get("authorization", "").partition(" ")
@@ -245,7 +258,7 @@ class PostHog(Options):
         if project is None and key.project_ids is not None:
             detail = "API keys with scoped projects are only supported on project-based endpoints."
             raise Refusal(403, "permission_denied", detail)
-        scope = SCOPES[seen.stream]
+        scope = EXTRA[seen.stream].scope if seen.stream in EXTRA else SCOPES[seen.stream]
         if key.scopes is not None and scope not in key.scopes:
             raise Refusal(403, "permission_denied", f"API key missing required scope '{scope}'")
         if project is not None and project.no_access:
@@ -255,6 +268,14 @@ class PostHog(Options):
         """The URL of the request without its query, as the server believes it to be."""
         host = self.public_host or seen.headers.get("host", "localhost")
         return f"{host if '://' in host else f'http://{host}'}{seen.path}"
+
+    def _moved(self, rows: list[Row]) -> list[Row]:
+        """`rows` in the order of this request, where it is open."""
+        with self._lock:
+            if self.moves:
+                self.moves -= 1
+                self._rng.shuffle(rows)
+        return rows
 
     def _chance(self) -> random.Random:
         """Chance for one request, so that requests do not share it between threads."""

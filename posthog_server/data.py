@@ -165,6 +165,7 @@ class Project:
         settings: fields of the project's own row that differ from the usual. `alone`: those that only
             `/api/projects/:id/` gives, e.g. {"event_retention_months": 12, "events_retention_enforced": True}, which
             lets older events go.
+        extra: rows of the extra streams, by the name of the stream.
         groups, cohort_people: rows of the tables of these names, which only queries read.
     """
 
@@ -178,6 +179,7 @@ class Project:
     insights: list[Row] = field(default_factory=list)
     groups: list[Row] = field(default_factory=list)
     cohort_people: list[Row] = field(default_factory=list)
+    extra: dict[str, list[Row]] = field(default_factory=dict)
     organization: str = ORGANIZATION
     dropped_persons: set[int] = field(default_factory=set)
     broken_insights: dict[int, int] = field(default_factory=dict)
@@ -306,5 +308,7 @@ def account_with(
             name: list(given.get(project_id, ()) if isinstance(given, Mapping) else given)
             for name, given in rows.items()
         }
-        projects.append(Project(project_id, f"Project {project_id}", EventTable(events), **lists))  # type: ignore[arg-type]
+        extra = {name: lists.pop(name) for name in rows if name not in Project.__dataclass_fields__}
+        made = Project(project_id, f"Project {project_id}", EventTable(events), extra=extra, **lists)  # type: ignore[arg-type]
+        projects.append(made)
     return account(*projects, keys=keys)

@@ -1,6 +1,6 @@
 """Pages of the lists other than events: `{count, next, previous, results}`, paged by offset over a live table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,18 +98,48 @@ class ListRetriever(SimpleRetriever):
 
         Raises PostHogError where one cannot be read, and at the end where one cannot be emitted.
         """
+        unemitted = Unemitted(Where.of(self.name, stream_slice), self.sync.log)
+        yield from self._read(records_schema, stream_slice, unemitted)
+        unemitted.require_none()
+
+    def _read(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted
+    ) -> Iterable[Record]:
+        """The records of all pages; what cannot be emitted goes into `unemitted`."""
+        for response in self._pages(stream_slice):
+            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
+            for id in self._deep_ids(response):
+                unemitted.add(id)
+
+    def _deep_ids(self, response: requests.Response) -> list[Any]:
+        """The ids of the rows of a page that are nested too deeply to be emitted."""
+        answers = self.sync.answers
+        return [answers.rows(response)[place]["id"] for place in answers.deep_rows(response)]
+
+    def _pages(self, stream_slice: StreamSlice | None) -> Iterator[requests.Response]:
+        """The pages of the list, from its beginning to its end."""
         start: int | None = 0
         most = self.sync.page_size or self.page_size
-        limit, unemitted = RowLimit(most, most), Unemitted(Where.of(self.name, stream_slice), self.sync.log)
+        limit = RowLimit(most, most)
         while start is not None:
             response = self._page(stream_slice, start, limit)
             if response is None or not response.ok:  # the project is gone, and the requester has said so
                 return
-            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
-            for place in self.sync.answers.deep_rows(response):
-                unemitted.add(self.sync.answers.rows(response)[place]["id"])
-            start = next_offset(response, start, self.sync)
-        unemitted.require_none()
+            yield response
+            start = self._next_offset(response, start)
+
+    def _next_offset(self, response: requests.Response, before: int) -> int | None:
+        """The offset in the `next` of a page that was asked for with the offset `before`; None at the end of the list.
+
+        Only its offset is taken, since behind a proxy `next` can name another host, which must not get the key.
+        Raises PostHogError where it does not lead on.
+        """
+        following = self.sync.answers.readable(response).get("next")
+        if not following:
+            return None
+        if offset(following) <= before:
+            raise self.sync.answers.unusable(response, f"its `next` does not advance ({one_line(repr(following))})")
+        return offset(following)
 
     def _page(self, stream_slice: StreamSlice | None, start: int, limit: RowLimit) -> requests.Response | None:
         """The page at `start`, of as many rows as PostHog can answer for."""
@@ -134,17 +164,3 @@ class ListRetriever(SimpleRetriever):
 
 def _params(start: int, limit: int) -> dict[str, int]:
     return {"limit": limit, "offset": start} if start else {"limit": limit}
-
-
-def next_offset(response: requests.Response, before: int, sync: Sync) -> int | None:
-    """The offset in the `next` of a page that was asked for with the offset `before`; None at the end of the list.
-
-    Only its offset is taken, since behind a proxy `next` can name another host, which must not get the key.
-    Raises PostHogError where it does not lead on.
-    """
-    following = sync.answers.readable(response).get("next")
-    if not following:
-        return None
-    if offset(following) <= before:
-        raise sync.answers.unusable(response, f"its `next` does not advance ({one_line(repr(following))})")
-    return offset(following)

@@ -1,0 +1,71 @@
+"""What an object of an extra stream is."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..ages import Age
+from ..row_lists import one_list, window
+from ..values import Row
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for a list of objects.
+
+    Attributes:
+        query: the last value of each parameter.
+        url: of the request, without its query.
+        cap: the most rows that a page gives.
+        moved: rows in the order of this request, where that is open (see Options.moves).
+    """
+
+    query: Mapping[str, str]
+    url: str
+    age: Age
+    cap: int | None
+    moved: Callable[[list[Row]], list[Row]]
+
+
+def by_offset(rows: list[Row], asked: Asked) -> bytes:
+    """A page of `rows` by limit and offset."""
+    limit, _ = window(asked.query)
+    return one_list(rows, {**asked.query, "limit": str(min(limit, asked.cap or limit))}, asked.url)
+
+
+def unordered(rows: list[Row], asked: Asked) -> bytes:
+    """A page of a list by offset, whose order the server does not fix."""
+    return by_offset(asked.moved(rows), asked)
+
+
+@dataclass(frozen=True)
+class ExtraObject:
+    """An object of an extra stream; its rows are in `Project.extra`.
+
+    Attributes:
+        path: of its list below `/api/projects/:id/`.
+        scope: that a key needs.
+        fields: those that PostHog is known to send, by the kind of their values, as in known_fields.FIELDS.
+        make: a row, of its number among those of all projects.
+        key: the fields that tell the rows of one project apart.
+        cursor: the field by which the stream is incremental; "" where it is not.
+        shown: whether the list has a row.
+        answer: the list, of the rows that are shown.
+        unknown_to: the ages that have no such list.
+    """
+
+    path: str
+    scope: str
+    fields: Mapping[str, str]
+    make: Callable[[int, random.Random], Row]
+    key: tuple[str, ...] = ("id",)
+    cursor: str = ""
+    shown: Callable[[Row], bool] = lambda row: not row.get("deleted")
+    answer: Callable[[list[Row], Asked], bytes] = unordered
+    unknown_to: tuple[Age, ...] = ()
+
+    def key_of(self, row: Mapping[str, Any]) -> Any:
+        """The value of the key, or of its fields where it has several."""
+        values = tuple(row[name] for name in self.key)
+        return values if len(values) > 1 else values[0]
