@@ -7,22 +7,25 @@ import pytest
 
 from integration_tests.harness.connector import Output, config, expected_keys, run
 from integration_tests.harness.in_process import URL, answers_from, read
-from posthog_server import Fault, Key, PostHog, account_with, throttled, too_slow
+from posthog_server import Fault, Key, PostHog, Project, Seen, account, throttled, too_slow
 from posthog_server.api import STREAMS
-from posthog_server.extra import EXTRA, make_extra
+from posthog_server.extra import EXTRA, extra_rows, make_extra
 from posthog_server.extra.objects import unordered
 
+OWNERS = {7: "0190a000-0000-7000-8000-000000000007", 8: "0190a000-0000-7000-8000-000000000008"}
 LISTS = [name for name, one in EXTRA.items() if one.path]  # the others are read by query
 
 
 def some(*streams: str, rows: int = 12, **options: Any) -> PostHog:
-    """Two projects with rows of `streams`, of all extra streams where none is named."""
+    """Two projects of two organizations, with rows of `streams`, of all extra streams where none is named."""
     rng = random.Random(23)
-    account = account_with({7: [], 8: []})
+    made = account(Project(7, organization=OWNERS[7]), Project(8, organization=OWNERS[8]))
     for stream in streams or EXTRA:
-        for project, number in ((7, rows), (8, 3)):
-            account.projects[project].extra[stream] = make_extra(stream, number, rng, project)
-    return PostHog(account, **options)
+        if EXTRA[stream].owner:
+            owned = extra_rows(made, stream).values()
+            for project, number, kept in zip((7, 8), (rows, 3), owned, strict=True):
+                kept += make_extra(stream, number, rng, project)
+    return PostHog(made, **options)
 
 
 def require_whole(output: Output, posthog: PostHog, stream: str) -> None:
@@ -30,13 +33,19 @@ def require_whole(output: Output, posthog: PostHog, stream: str) -> None:
     assert output.keys(stream) == expected_keys(posthog.account)[stream]
 
 
-def asked(posthog: PostHog, stream: str, project: int = 7) -> list[int]:
+def asked(posthog: PostHog, stream: str) -> list[int]:
     """The offset of each request of a list."""
-    return [
-        int(seen.query.get("offset", 0))
-        for seen in posthog.requests
-        if (seen.stream, seen.project_id) == (stream, project)
-    ]
+    return [int(seen.query.get("offset", 0)) for seen in posthog.requests if seen.stream == stream]
+
+
+def rows_asked_for(seen: Seen) -> int:
+    return int(seen.query.get("limit") or seen.query["page_size"])
+
+
+def owner_in_words(stream: str) -> str:
+    """How an error about the list of project 7 begins."""
+    owner = EXTRA[stream].owner
+    return f"Stream {stream}" + (f", {owner} {7 if owner == 'project' else OWNERS[7]}" if owner else "")
 
 
 # --- which there are
@@ -59,7 +68,7 @@ def test_what_is_named_is_shown_with_its_key_and_discover_asks_for_nothing() -> 
     assert sorted(streams) == sorted([*STREAMS, *EXTRA])
     assert posthog.requests == []
     for name, one in EXTRA.items():
-        assert streams[name]["source_defined_primary_key"] == [["project_id"], *([part] for part in one.key)]
+        assert streams[name]["source_defined_primary_key"] == one.primary_key()
         assert streams[name].get("default_cursor_field", []) == ([one.cursor] if one.cursor else [])
 
 
@@ -69,13 +78,14 @@ def test_check_asks_each_that_is_named_for_a_single_row_and_names_the_scopes_tha
     posthog.account.add_key(Key("phx_limited", frozenset(allowed)))
     with answers_from(posthog):
         whole = run("check", config=config(URL, extra_streams=list(EXTRA)))
-        limits = {seen.stream: seen.query.get("limit") for seen in posthog.requests if seen.stream in LISTS}
+        limits = {seen.stream: rows_asked_for(seen) for seen in posthog.requests if seen.stream in LISTS}
         limited = run("check", config=config(URL, api_key="phx_limited", extra_streams=list(EXTRA)))
     assert whole.connection == limited.connection == ("SUCCEEDED", "")
     assert not [line for line in whole.logs if "cannot be read" in line]
-    assert limits == dict.fromkeys(LISTS, "1")
-    for name, one in EXTRA.items():
-        assert any(f"Stream {name} cannot be read" in line and f"'{one.scope}'" in line for line in limited.logs)
+    assert limits == dict.fromkeys(LISTS, 1)
+    for name, one in EXTRA.items():  # of what is an organization's, these are listed first
+        scope = "organization:read" if one.owner == "organization" else one.scope
+        assert any(f"Stream {name} cannot be read" in line and f"'{scope}'" in line for line in limited.logs)
 
 
 NOT_ONE = "of `extra_streams` is not the name of an extra stream."
@@ -135,7 +145,7 @@ def test_an_object_that_the_server_does_not_know_fails_that_stream_alone_and_say
     posthog = some(without=[stream])
     output = read(posthog, stream, "cohorts", project_ids=[7])
     assert output.status == 1
-    assert output.errors[0].startswith(f"Stream {stream}, project 7: This PostHog server does not have ")
+    assert output.errors[0].startswith(f"{owner_in_words(stream)}: This PostHog server does not have ")
     assert '("Endpoint not found."), which needs PostHog' in output.errors[0]
     assert output.stream_status("cohorts") == "COMPLETE"
 
@@ -144,7 +154,7 @@ def test_an_object_that_the_server_does_not_know_fails_that_stream_alone_and_say
 def test_throttles_are_waited_for_and_pages_that_are_too_slow_get_shorter(stream: str, waits: list[float]) -> None:
     posthog = some(stream, rows=70)
     posthog.faults.add(Fault(stream=stream, times=2, **throttled(30)))
-    posthog.faults.add(Fault(stream=stream, times=None, when=lambda seen: int(seen.query["limit"]) > 70, **too_slow()))
+    posthog.faults.add(Fault(stream=stream, times=None, when=lambda seen: rows_asked_for(seen) > 70, **too_slow()))
     require_whole(read(posthog, stream), posthog, stream)
     assert len(waits) == 2
 
@@ -152,14 +162,14 @@ def test_throttles_are_waited_for_and_pages_that_are_too_slow_get_shorter(stream
 # --- an order that the server leaves open
 
 
-UNORDERED = [name for name in LISTS if EXTRA[name].answer is unordered]
+UNORDERED = [name for name in LISTS if EXTRA[name].answer is unordered and EXTRA[name].owner]
 
 
 @pytest.mark.parametrize("stream", UNORDERED)
 def test_a_list_that_moved_while_it_was_read_is_read_again_and_each_row_is_emitted_once(stream: str) -> None:
     posthog = some(stream, moves=3, extra_cap=5)
     output = read(posthog, stream, project_ids=[7])
-    expected = [key for key in expected_keys(posthog.account)[stream] if key[0] == 7]
+    expected = [key for key in expected_keys(posthog.account)[stream] if key[0] in (7, OWNERS[7])]
     assert (output.status, output.keys(stream)) == (0, expected)
     assert asked(posthog, stream) == 2 * [0, 5, 10]
     assert not [line for line in output.logs if "counts" in line]
@@ -171,7 +181,7 @@ def test_a_list_that_never_stands_still_ends_with_a_warning(stream: str) -> None
     output = read(posthog, stream, project_ids=[7])
     got = output.keys(stream)
     (said,) = [line for line in output.logs if "counts" in line]
-    assert said.startswith(f"Stream {stream}, project 7: PostHog counts 40 rows, and its list shows {len(got)}, ")
+    assert said.startswith(f"{owner_in_words(stream)}: PostHog counts 40 rows, and its list shows {len(got)}, ")
     assert output.status == 0
     assert len(got) == len(set(got)) < 40
     assert len(asked(posthog, stream)) == 16

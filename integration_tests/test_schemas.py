@@ -10,10 +10,12 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.harness.connector import catalog, config, run
 from integration_tests.harness.in_process import read
-from posthog_server import PostHog, account_with
+from posthog_server import Account, PostHog, account_with
 from posthog_server.api import STREAMS
-from posthog_server.extra import EXTRA, make_extra
+from posthog_server.extra import EXTRA, extra_rows, make_extra
+from posthog_server.extra.objects import ExtraObject
 from posthog_server.known_fields import FIELDS, NESTED
+from posthog_server.organization import Organization
 from source_posthog.exact.instants import instant
 from source_posthog.streams.event_windows import MANIFEST
 
@@ -117,19 +119,33 @@ def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog: dict[str
             assert [error.message for error in strict(SCHEMAS[stream]).iter_errors(shown)] == []
 
 
+LEFT_OUT = ("teams", "projects", "customer_id")  # of an organization
+
+
+def owner_of(account: Account, one: ExtraObject) -> Any:
+    """The id of the account's one project, or of its one organization."""
+    return next(iter(account.projects if one.owner == "project" else account.organizations))
+
+
 @pytest.mark.parametrize("stream", EXTRA)
 def test_every_record_of_an_extra_stream_fits_its_schema_whatever_its_fields_hold(stream: str) -> None:
     one, odd = EXTRA[stream], odd_rows(FIELDS[stream])
     made = make_extra(stream, len(odd), random.Random(7), 7)
-    rows = [{**row, **{name: whole[name] for name in one.key}} for row, whole in zip(odd, made, strict=True)]
+    kept = (*one.key, one.cursor)
+    rows = [{**row, **{name: whole[name] for name in kept if name}} for row, whole in zip(odd, made, strict=True)]
     account = account_with({7: []})
-    account.projects[7].extra[stream] = rows
+    if one.owner:
+        extra_rows(account, stream)[owner_of(account, one)].extend(rows)
+    else:
+        account.organizations = {row["id"]: Organization(row["id"], settings=row) for row in rows}
+        rows = [{**of.row(), **dict.fromkeys(LEFT_OUT)} for of in account.organizations.values()]
     output = read(PostHog(account), stream)
     assert output.status == 0, output.text
     got = {one.key_of(row): row for row in output.records(stream)}
     assert len(got) == len([row for row in rows if one.shown(row)])
     for row in filter(one.shown, rows):
-        wanted, record = {**row, "project_id": 7}, got[one.key_of(row)]
+        added = {f"{one.owner}_id": owner_of(account, one)} if one.owner else {}
+        wanted, record = {**row, **added}, got[one.key_of(row)]
         assert record == {name: value for name, value in wanted.items() if value is not None}, "the CDK drops nulls"
         for shown in (record, wanted):
             assert [error.message for error in strict(SCHEMAS[stream]).iter_errors(shown)] == []
@@ -137,7 +153,7 @@ def test_every_record_of_an_extra_stream_fits_its_schema_whatever_its_fields_hol
 
 @pytest.mark.parametrize("stream", FIELDS)
 def test_the_schema_and_the_known_fields_are_the_same(stream: str) -> None:
-    added = {"project_id"} | (set(EXTRA[stream].key) if stream in EXTRA else {"id"})
+    added = {one for [one] in EXTRA[stream].primary_key()} if stream in EXTRA else {"id", "project_id"}
     added |= {"timestamp"} if stream == "events" else set()
     assert set(SCHEMAS[stream]["properties"]) == names(FIELDS[stream]) | added
 

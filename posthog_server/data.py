@@ -9,6 +9,7 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from .organization import ORGANIZATION, Organization
 from .people import People
 from .values import DAY, Row, cleaned, encode, isoformat, microseconds, wall_time
 
@@ -17,7 +18,6 @@ Made = TypeVar("Made")
 FAR = 2**63  # beyond any instant, in microseconds
 NOT_GIVEN = -1  # an instant of an event that follows from others
 KEY = "phx_all_scopes"  # the key that every built account has: all scopes, all projects
-ORGANIZATION = "0190a000-0000-7000-8000-000000000001"
 
 
 @dataclass(slots=True)
@@ -281,6 +281,7 @@ class Account:
 
     projects: dict[int, Project] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
 
     def add_key(self, key: Key) -> Key:
         self.keys[key.token] = key
@@ -288,8 +289,12 @@ class Account:
 
 
 def account(*projects: Project, keys: Iterable[Key] = ()) -> Account:
-    """An account of `projects` with the key `KEY` and `keys`."""
-    return Account({one.id: one for one in projects}, {one.token: one for one in (Key(KEY), *keys)})
+    """An account of `projects` and their organizations, with the key `KEY` and `keys`."""
+    return Account(
+        {one.id: one for one in projects},
+        {one.token: one for one in (Key(KEY), *keys)},
+        {one.organization: Organization(one.organization) for one in projects},
+    )
 
 
 def account_with(

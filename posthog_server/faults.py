@@ -183,6 +183,16 @@ def key_limited_to_projects() -> dict[str, Any]:
     return _error(403, "permission_denied", detail)
 
 
+def not_in_plan(feature: str = "Audit logs") -> dict[str, Any]:
+    """The account's plan does not have this."""
+    return _error(402, "payment_required", f"{feature} is part of the premium PostHog offering.")
+
+
+def no_endpoint() -> dict[str, Any]:
+    """This server does not know the path."""
+    return _error(404, "not_found", "Endpoint not found.")
+
+
 def not_found() -> dict[str, Any]:
     return _error(404, "not_found", "Project not found.")
 

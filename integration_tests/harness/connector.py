@@ -18,7 +18,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from integration_tests.harness.forked import run_forked, until_killed
 from posthog_server import KEY, Account
 from posthog_server.api import STREAMS
-from posthog_server.extra import EXTRA
+from posthog_server.extra import EXTRA, extra_rows
 from source_posthog import SourcePosthog
 
 START_DATE = "2026-01-01T00:00:00Z"
@@ -68,9 +68,10 @@ class Output:
         return sorted(row["id"] for row in self.records(stream))
 
     def keys(self, stream: str) -> list[tuple[int, Any]]:
-        """As `ids`, with the project of each: (project id, id). Of an extra stream, its key in place of the id."""
-        key_of = EXTRA[stream].key_of if stream in EXTRA else itemgetter("id")
-        return sorted((row["project_id"], key_of(row)) for row in self.records(stream))
+        """As `ids`, with the project of each: (project id, id). Of an extra stream, its owner, and its key in place of
+        the id."""
+        key_of = EXTRA[stream].owned_key_of if stream in EXTRA else itemgetter("project_id", "id")
+        return sorted(key_of(row) for row in self.records(stream))
 
     @property
     def states(self) -> list[dict[str, Any]]:
@@ -142,7 +143,10 @@ def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:
         keys[stream] = [(one.id, row["id"]) for one in projects for row in getattr(one, stream) if not row.get(hidden)]
     for stream, extra in EXTRA.items():
         keys[stream] = [
-            (one.id, extra.key_of(row)) for one in projects for row in one.extra.get(stream, []) if extra.shown(row)
+            (owner, extra.key_of(row))
+            for owner, rows in extra_rows(account, stream).items()
+            for row in rows
+            if extra.shown(row) and not extra.dropped(row)
         ]
     return {stream: sorted(rows) for stream, rows in keys.items()}
 
@@ -155,7 +159,7 @@ def catalog(*streams: str) -> dict[str, Any]:
 def _configured(stream: str) -> dict[str, Any]:
     extra = EXTRA.get(stream)
     cursor = "timestamp" if stream == "events" else extra.cursor if extra else ""
-    key = [["project_id"], *([name] for name in extra.key)] if extra else [["id"]]
+    key = extra.primary_key() if extra else [["id"]]
     return {
         "stream": {
             "name": stream,

@@ -19,6 +19,7 @@ class Asked:
         url: of the request, without its query.
         cap: the most rows that a page gives.
         moved: rows in the order of this request, where that is open (see Options.moves).
+        now: the present (microseconds).
     """
 
     query: Mapping[str, str]
@@ -26,6 +27,7 @@ class Asked:
     age: Age
     cap: int | None
     moved: Callable[[list[Row]], list[Row]]
+    now: int
 
 
 def by_offset(rows: list[Row], asked: Asked) -> bytes:
@@ -41,16 +43,18 @@ def unordered(rows: list[Row], asked: Asked) -> bytes:
 
 @dataclass(frozen=True)
 class ExtraObject:
-    """An object of an extra stream; its rows are in `Project.extra`.
+    """An object of an extra stream; its rows are in `Project.extra` or `Organization.extra`.
 
     Attributes:
-        path: of its list below `/api/projects/:id/`.
+        path: of its list below `/api/projects/:id/`, or what owns it.
         scope: that a key needs.
         fields: those that PostHog is known to send, by the kind of their values, as in known_fields.FIELDS.
-        make: a row, of its number among those of all projects.
-        key: the fields that tell the rows of one project apart.
+        make: a row, of its number among those of all owners.
+        owner: what the rows belong to: "project", "organization", or "" for the organizations themselves.
+        key: the fields that tell the rows of one owner apart.
         cursor: the field by which the stream is incremental; "" where it is not.
         shown: whether the list has a row.
+        dropped: whether a row that the list has takes a place on a page, and is not there.
         answer: the list, of the rows that are shown.
         unknown_to: the ages that have no such list.
     """
@@ -59,9 +63,11 @@ class ExtraObject:
     scope: str
     fields: Mapping[str, str]
     make: Callable[[int, random.Random], Row]
+    owner: str = "project"
     key: tuple[str, ...] = ("id",)
     cursor: str = ""
     shown: Callable[[Row], bool] = lambda row: not row.get("deleted")
+    dropped: Callable[[Row], bool] = lambda row: False
     answer: Callable[[list[Row], Asked], bytes] = unordered
     unknown_to: tuple[Age, ...] = ()
 
@@ -69,3 +75,11 @@ class ExtraObject:
         """The value of the key, or of its fields where it has several."""
         values = tuple(row[name] for name in self.key)
         return values if len(values) > 1 else values[0]
+
+    def primary_key(self) -> list[list[str]]:
+        """That of the stream."""
+        return [[f"{self.owner}_id"]] * bool(self.owner) + [[name] for name in self.key]
+
+    def owned_key_of(self, row: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The owner of a record and the value of its key."""
+        return row[f"{self.owner}_id"] if self.owner else self.key_of(row), self.key_of(row)

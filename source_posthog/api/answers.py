@@ -199,7 +199,12 @@ def _reason(response: requests.Response, what: str) -> str:
 
 def offset(url: str) -> int:
     """The `offset` that `url` asks for; 0 where it names none."""
+    return number_in(url, "offset")
+
+
+def number_in(url: str, parameter: str) -> int:
+    """The number that `url` gives a `parameter`; 0 where it gives none."""
     try:
-        return int(parse_qs(urlsplit(url).query).get("offset", ["0"])[-1])
+        return int(parse_qs(urlsplit(url).query).get(parameter, ["0"])[-1])
     except (AttributeError, TypeError, ValueError):
         return 0

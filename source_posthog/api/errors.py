@@ -42,19 +42,23 @@ class Where:
     Attributes:
         project: its id; "" or None for a request that is about no single project.
         window: the window's start and end; "" for streams without windows.
+        organization: the id of that which it is about, where it is about one.
     """
 
     stream: str
     project: Any = None
     window: str = ""
+    organization: Any = None
 
     @classmethod
     def of(cls, stream: str, stream_slice: Mapping[str, Any] | None) -> "Where":
-        return cls(stream, (stream_slice or {}).get("project_id"))
+        named = stream_slice or {}
+        return cls(stream, named.get("project_id"), organization=named.get("organization_id"))
 
     def __str__(self) -> str:
         project = f", project {self.project}" if self.project else ""
-        return f"Stream {self.stream}{project}" + (f", window {self.window}" if self.window else "")
+        organization = f", organization {self.organization}" if self.organization else ""
+        return f"Stream {self.stream}{project}{organization}" + (f", window {self.window}" if self.window else "")
 
 
 class PostHogError(AirbyteTracedException):

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 from airbyte_cdk.sources.types import Record, StreamSlice
 
+from source_posthog.api.errors import Where
 from source_posthog.streams.lists import ListRetriever
 from source_posthog.streams.unemitted import Unemitted
 
@@ -25,7 +26,7 @@ class CountedListRetriever(ListRetriever):
     lists stops at a number.
     """
 
-    def _read(
+    def _records_of(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted
     ) -> Iterable[Record]:
         seen: set[Any] = set()
@@ -44,9 +45,12 @@ class CountedListRetriever(ListRetriever):
                         unemitted.add(id)
             if len(seen) >= counted:
                 return
+        self._warn_of_missing(unemitted.where, counted, len(seen))
+
+    def _warn_of_missing(self, where: Where, counted: int, shown: int) -> None:
         logger.warning(
-            f"{unemitted.where}: PostHog counts {counted} rows, and its list shows {len(seen)}, also when it is read "
-            "again: rows may be missing, which the next sync reads."
+            f"{where}: PostHog counts {counted} rows, and its list shows {shown}, also when it is read again: rows may "
+            "be missing, which the next sync reads."
         )
 
     def _count(self, response: requests.Response) -> int:

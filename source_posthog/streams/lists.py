@@ -1,6 +1,7 @@
 """Pages of the lists other than events: `{count, next, previous, results}`, paged by offset over a live table."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_posthog.api.answers import offset
-from source_posthog.api.errors import Where, one_line
+from source_posthog.api.errors import Skipped, Where, one_line
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import Unanswered
@@ -99,10 +100,11 @@ class ListRetriever(SimpleRetriever):
         Raises PostHogError where one cannot be read, and at the end where one cannot be emitted.
         """
         unemitted = Unemitted(Where.of(self.name, stream_slice), self.sync.log)
-        yield from self._read(records_schema, stream_slice, unemitted)
+        with suppress(Skipped):
+            yield from self._records_of(records_schema, stream_slice, unemitted)
         unemitted.require_none()
 
-    def _read(
+    def _records_of(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted
     ) -> Iterable[Record]:
         """The records of all pages; what cannot be emitted goes into `unemitted`."""
@@ -116,19 +118,18 @@ class ListRetriever(SimpleRetriever):
         answers = self.sync.answers
         return [answers.rows(response)[place]["id"] for place in answers.deep_rows(response)]
 
-    def _pages(self, stream_slice: StreamSlice | None) -> Iterator[requests.Response]:
-        """The pages of the list, from its beginning to its end."""
-        start: int | None = 0
+    def _pages(self, stream_slice: StreamSlice | None, start: Any = 0) -> Iterator[requests.Response]:
+        """The pages of the list, from `start` to its end. Raises Skipped where its project is gone."""
         most = self.sync.page_size or self.page_size
         limit = RowLimit(most, most)
         while start is not None:
             response = self._page(stream_slice, start, limit)
             if response is None or not response.ok:  # the project is gone, and the requester has said so
-                return
+                raise Skipped
             yield response
             start = self._next_offset(response, start)
 
-    def _next_offset(self, response: requests.Response, before: int) -> int | None:
+    def _next_offset(self, response: requests.Response, before: Any) -> Any:
         """The offset in the `next` of a page that was asked for with the offset `before`; None at the end of the list.
 
         Only its offset is taken, since behind a proxy `next` can name another host, which must not get the key.
@@ -141,26 +142,26 @@ class ListRetriever(SimpleRetriever):
             raise self.sync.answers.unusable(response, f"its `next` does not advance ({one_line(repr(following))})")
         return offset(following)
 
-    def _page(self, stream_slice: StreamSlice | None, start: int, limit: RowLimit) -> requests.Response | None:
+    def _page(self, stream_slice: StreamSlice | None, start: Any, limit: RowLimit) -> requests.Response | None:
         """The page at `start`, of as many rows as PostHog can answer for."""
         while limit.rows > 1:
             try:
                 response = self.requester.send_request(
-                    stream_slice=stream_slice, request_params=_params(start, limit.rows)
+                    stream_slice=stream_slice, request_params=self._params(start, limit.rows)
                 )
             except Unanswered:
                 limit.failed()
                 continue
             limit.answered()
             return response
-        response = self._one_row(stream_slice, _params(start, 1))
+        response = self._one_row(stream_slice, self._params(start, 1))
         limit.answered()
         return response
 
-    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, int]) -> requests.Response | None:
+    def _params(self, start: Any, rows: int) -> dict[str, Any]:
+        """The parameters that ask for the page at `start`, of so many rows."""
+        return {"limit": rows, "offset": start} if start else {"limit": rows}
+
+    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, Any]) -> requests.Response | None:
         """The page of the one row that `params` ask for: the least that can be asked for."""
         return self.requester.send_patiently(stream_slice=stream_slice, request_params=params)
-
-
-def _params(start: int, limit: int) -> dict[str, int]:
-    return {"limit": limit, "offset": start} if start else {"limit": limit}
