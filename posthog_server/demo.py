@@ -36,8 +36,8 @@ def demo_account(seed: int = 7) -> Account:
     made = account(busy, gap, small)
     for stream, one in EXTRA.items():
         if one.owner == "organization":
-            for number, rows in enumerate(extra_rows(made, stream).values()):
-                rows += make_extra(stream, 25, rng, number)
+            for number, kept in enumerate(extra_rows(made, stream).values()):
+                kept += make_extra(stream, 25, rng, number)
     return made
 
 

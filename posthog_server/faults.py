@@ -188,11 +188,6 @@ def not_in_plan(feature: str = "Audit logs") -> dict[str, Any]:
     return _error(402, "payment_required", f"{feature} is part of the premium PostHog offering.")
 
 
-def no_endpoint() -> dict[str, Any]:
-    """This server does not know the path."""
-    return _error(404, "not_found", "Endpoint not found.")
-
-
 def not_found() -> dict[str, Any]:
     return _error(404, "not_found", "Project not found.")
 
