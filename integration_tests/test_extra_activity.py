@@ -7,7 +7,18 @@ import pytest
 
 from integration_tests.harness.connector import Output
 from integration_tests.harness.in_process import answers_from, messages, read
-from posthog_server import SECOND, Age, Fault, PostHog, account_with, make_rows, microseconds, not_in_plan, rewrite
+from posthog_server import (
+    SECOND,
+    Age,
+    Fault,
+    PostHog,
+    account_with,
+    make_rows,
+    microseconds,
+    not_found,
+    not_in_plan,
+    rewrite,
+)
 from posthog_server.extra.activity_log import activity
 from posthog_server.rows import drf_time
 from posthog_server.values import Row
@@ -117,6 +128,15 @@ def test_a_sync_that_stops_between_pages_claims_nothing() -> None:
     assert (failed.status, state_in(failed)) == (1, {})
     server.faults.clear()
     require(read(server, STREAM, state=failed.state), *[row["id"] for row in log_of(server)])
+
+
+def test_a_project_that_is_gone_in_the_middle_keeps_its_state() -> None:
+    server = posthog(*logged(46), extra_cap=5)
+    server.faults.add(Fault(stream=STREAM, skip=3, times=None, **not_found()))
+    server.faults.add(Fault(stream="projects", project_id=7, times=None, **not_found()))
+    output = read(server, STREAM)
+    assert (output.status, len(output.ids(STREAM)), state_in(output)) == (0, 15, {})
+    assert any("PostHog no longer has this project" in line for line in output.logs)
 
 
 WRONG: dict[str, tuple[Any, str]] = {

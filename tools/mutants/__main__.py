@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.mutants.api_rules import API_RULES
+from tools.mutants.extra_rules import EXTRA_RULES
 from tools.mutants.late_rules import LATE_RULES
 from tools.mutants.progress_rules import PROGRESS_RULES
 from tools.mutants.query_rules import QUERY_RULES
@@ -94,6 +95,7 @@ RULES = (
     *QUERY_STREAM_RULES,
     *API_RULES,
     *SENDING_RULES,
+    *EXTRA_RULES,
     *OTHER_RULES,
 )
 
