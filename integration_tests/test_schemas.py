@@ -12,7 +12,7 @@ from integration_tests.harness.connector import catalog, config, run
 from integration_tests.harness.in_process import read
 from posthog_server import Account, PostHog, account_with
 from posthog_server.api import STREAMS
-from posthog_server.extra import EXTRA, extra_rows, make_extra
+from posthog_server.extra import EXTRA, extra_rows
 from posthog_server.extra.objects import ExtraObject
 from posthog_server.known_fields import FIELDS, NESTED
 from posthog_server.organization import Organization
@@ -130,7 +130,7 @@ def owner_of(account: Account, one: ExtraObject) -> Any:
 @pytest.mark.parametrize("stream", EXTRA)
 def test_every_record_of_an_extra_stream_fits_its_schema_whatever_its_fields_hold(stream: str) -> None:
     one, odd = EXTRA[stream], odd_rows(FIELDS[stream])
-    made = make_extra(stream, len(odd), random.Random(7), 7)
+    made = [one.make(number, random.Random(number)) for number in range(len(odd))]
     kept = (*one.key, one.cursor)
     rows = [{**row, **{name: whole[name] for name in kept if name}} for row, whole in zip(odd, made, strict=True)]
     account = account_with({7: []})

@@ -5,11 +5,12 @@ from typing import Any
 
 from ..data import Account
 from ..values import Row
-from . import activity_log, lists, organizations, recordings
+from . import activity_log, definitions, lists, organizations, recordings
 from .objects import ExtraObject
 
 EXTRA: dict[str, ExtraObject] = {
     **lists.OBJECTS,
+    **definitions.OBJECTS,
     **organizations.OBJECTS,
     **recordings.OBJECTS,
     **activity_log.OBJECTS,
@@ -17,8 +18,9 @@ EXTRA: dict[str, ExtraObject] = {
 
 
 def make_extra(stream: str, n: int, rng: random.Random, project: int = 1) -> list[Row]:
-    """`n` rows of an extra stream, unlike those of other projects."""
-    return [EXTRA[stream].make(project * 100_000 + place, rng) for place in range(n)]
+    """`n` rows of an extra stream, or the most that a project has, unlike those of other projects."""
+    one = EXTRA[stream]
+    return [one.make(project * 100_000 + place, rng) for place in range(min(n, one.most or n))]
 
 
 def extra_rows(account: Account, stream: str) -> dict[Any, list[Row]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ages import Age
-from ..row_lists import one_list, window
+from ..row_lists import one_list, ordered, window
 from ..values import Row
 
 
@@ -29,16 +29,30 @@ class Asked:
     moved: Callable[[list[Row]], list[Row]]
     now: int
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """The limit in force, and the offset."""
+        limit, offset = window(self.query)
+        return min(limit, self.cap or limit), offset
+
 
 def by_offset(rows: list[Row], asked: Asked) -> bytes:
     """A page of `rows` by limit and offset."""
-    limit, _ = window(asked.query)
-    return one_list(rows, {**asked.query, "limit": str(min(limit, asked.cap or limit))}, asked.url)
+    limit, _ = asked.window
+    return one_list(rows, {**asked.query, "limit": str(limit)}, asked.url)
 
 
 def unordered(rows: list[Row], asked: Asked) -> bytes:
     """A page of a list by offset, whose order the server does not fix."""
     return by_offset(asked.moved(rows), asked)
+
+
+def in_order(default: str = "", parameter: str = "order") -> Callable[[list[Row], Asked], bytes]:
+    """What gives the pages of a list in the order of the field that `parameter` names, or else the `default`.
+
+    Downwards with a minus; ties are in any order.
+    """
+    return lambda rows, asked: by_offset(ordered(asked.moved(rows), asked.query.get(parameter) or default), asked)
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class ExtraObject:
         fields: those that PostHog is known to send, by the kind of their values, as in known_fields.FIELDS.
         make: a row, of its number among those of all owners.
         owner: what the rows belong to: "project", "organization", or "" for the organizations themselves.
+        most: rows of one owner.
         key: the fields that tell the rows of one owner apart.
         cursor: the field by which the stream is incremental; "" where it is not.
         shown: whether the list has a row.
@@ -64,6 +79,7 @@ class ExtraObject:
     fields: Mapping[str, str]
     make: Callable[[int, random.Random], Row]
     owner: str = "project"
+    most: int | None = None
     key: tuple[str, ...] = ("id",)
     cursor: str = ""
     shown: Callable[[Row], bool] = lambda row: not row.get("deleted")

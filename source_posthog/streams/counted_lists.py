@@ -24,6 +24,9 @@ class CountedListRetriever(ListRetriever):
     Each row is emitted once. A list with fewer rows than PostHog counts is read once more, for those that were missing;
     if some still are, the log says how many. It can have more: rows that were deleted meanwhile, and the count of some
     lists stops at a number.
+
+    An answer without a `next` has no more than was asked for, and its count says whether there is more; where it has no
+    count, it has all rows.
     """
 
     def _records_of(
@@ -36,8 +39,8 @@ class CountedListRetriever(ListRetriever):
             for response in self._pages(stream_slice):
                 counted = max(counted, self._count(response))
                 for record in self.record_selector.select_records(response, {}, records_schema, stream_slice):
-                    if record["id"] not in seen:
-                        seen.add(record["id"])
+                    if record[self.key] not in seen:
+                        seen.add(record[self.key])
                         yield record
                 for id in self._deep_ids(response):
                     if id not in seen:
@@ -52,6 +55,12 @@ class CountedListRetriever(ListRetriever):
             f"{where}: PostHog counts {counted} rows, and its list shows {shown}, also when it is read again: rows may "
             "be missing, which the next sync reads."
         )
+
+    def _next_offset(self, response: requests.Response, before: Any) -> Any:
+        if "next" in self.sync.answers.readable(response):
+            return super()._next_offset(response, before)
+        rows = len(self.sync.answers.rows(response, self.key))
+        return before + rows if rows and before + rows < self._count(response) else None
 
     def _count(self, response: requests.Response) -> int:
         """How many rows the whole list has, as its page `response` says; 0 where it does not."""

@@ -1,7 +1,6 @@
 """Pages of the lists other than events: `{count, next, previous, results}`, paged by offset over a live table."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_posthog.api.answers import offset
-from source_posthog.api.errors import Skipped, Where, one_line
+from source_posthog.api.errors import Skipped, UnknownObject, Where, one_line
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import Unanswered
@@ -28,9 +27,11 @@ class ResultsExtractor(RecordExtractor):
     The stock DpathExtractor walks the whole body and takes a missing `results` for an empty page; here it is an error.
 
     Attributes:
+        key: the field that tells rows apart.
         single_row: the answer may also be one row by itself, as `/api/projects/:id/` gives it.
     """
 
+    key: str = "id"
     single_row: bool = False
     sync: Sync = field(default_factory=Sync)
 
@@ -39,7 +40,7 @@ class ResultsExtractor(RecordExtractor):
         if self.single_row and (row := answers.single_row(response)):
             return [row]
         deep = answers.deep_rows(response)
-        return [row for place, row in enumerate(answers.rows(response)) if place not in deep]
+        return [row for place, row in enumerate(answers.rows(response, self.key)) if place not in deep]
 
 
 @dataclass
@@ -86,10 +87,12 @@ class ListRetriever(SimpleRetriever):
 
     Attributes:
         page_size: rows of a page, as long as that goes well. That of `sync` replaces it.
+        key: the field that tells rows apart.
     """
 
     requester: PostHogRequester
     page_size: int = 100
+    key: str = "id"
     sync: Sync = field(default_factory=Sync)
 
     def read_records(
@@ -97,12 +100,24 @@ class ListRetriever(SimpleRetriever):
     ) -> Iterable[Record]:
         """The rows of the list, for the project of `stream_slice`.
 
-        Raises PostHogError where one cannot be read, and at the end where one cannot be emitted.
+        Raises PostHogError where one cannot be read, and at the end where one cannot be emitted. That PostHog has no
+        such list is raised for the first project or organization alone.
         """
         unemitted = Unemitted(Where.of(self.name, stream_slice), self.sync.log)
-        with suppress(Skipped):
+        try:
             yield from self._records_of(records_schema, stream_slice, unemitted)
+        except Skipped:
+            pass
+        except UnknownObject as error:
+            if not self._is_told(error, unemitted.where):
+                raise
         unemitted.require_none()
+
+    def _is_told(self, error: UnknownObject, where: Where) -> bool:
+        """Whether another project or organization has failed with the same; `check` and other streams ask each."""
+        if self.sync.is_check or not (where.project or where.organization):
+            return False
+        return self.sync.once(("is unknown", self.name), lambda: error) is not error
 
     def _records_of(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted
@@ -116,7 +131,7 @@ class ListRetriever(SimpleRetriever):
     def _deep_ids(self, response: requests.Response) -> list[Any]:
         """The ids of the rows of a page that are nested too deeply to be emitted."""
         answers = self.sync.answers
-        return [answers.rows(response)[place]["id"] for place in answers.deep_rows(response)]
+        return [answers.rows(response, self.key)[place][self.key] for place in answers.deep_rows(response)]
 
     def _pages(self, stream_slice: StreamSlice | None, start: Any = 0) -> Iterator[requests.Response]:
         """The pages of the list, from `start` to its end. Raises Skipped where its project is gone."""

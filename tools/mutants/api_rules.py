@@ -48,7 +48,7 @@ UNREADABLE = [
     Rule(
         "a page that is cut off is none",
         ANSWERS,
-        "            return _read_in_pieces(response, decode)\n",
+        "            return _read_in_pieces(response, content, decode)\n",
         "            return NestedTooDeeply(_reason(response, ''))\n",
         UNREADABLE_TESTS,
     ),
@@ -106,7 +106,13 @@ REFUSALS = [
         "        return super().json()\n",
         REFUSALS_TESTS,
     ),
-    Rule("an id is a string or a number", ANSWERS, "if type(id) not in (str, int):", "if id is None:", REFUSALS_TESTS),
+    Rule(
+        "an id is a string or a number",
+        ANSWERS,
+        "if type(value) not in (str, int):",
+        "if value is None:",
+        REFUSALS_TESTS,
+    ),
     Rule(
         "a request takes from each bucket",
         CLIENT,
