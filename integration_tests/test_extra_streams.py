@@ -1,76 +1,19 @@
 """The streams that `extra_streams` names: each whole, whatever the server does, and nothing asked for the others."""
 
 import json
-import random
 from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import Output, config, expected_keys, run
-from integration_tests.harness.in_process import URL, answers_from, now_is, read
-from posthog_server import (
-    SECOND,
-    Age,
-    Fault,
-    Key,
-    PostHog,
-    Project,
-    Seen,
-    account,
-    microseconds,
-    rewrite,
-    throttled,
-    too_slow,
-)
+from integration_tests.harness.connector import config, expected_keys, run
+from integration_tests.harness.extra import OWNERS, asked, offsets, owner_in_words, require_whole, rows_asked_for, some
+from integration_tests.harness.in_process import URL, answers_from, read
+from posthog_server import Fault, Key, rewrite, throttled, too_slow
 from posthog_server.api import STREAMS
-from posthog_server.extra import EXTRA, definitions, extra_rows, make_extra
+from posthog_server.extra import EXTRA
 from posthog_server.extra.objects import unordered
-from posthog_server.rows import drf_time
 
-OWNERS = {7: "0190a000-0000-7000-8000-000000000007", 8: "0190a000-0000-7000-8000-000000000008"}
 LISTS = [name for name, one in EXTRA.items() if one.path]  # the others are read by query
-
-
-def some(*streams: str, rows: int = 12, **options: Any) -> PostHog:
-    """Two projects of two organizations, with rows of `streams`, of all extra streams where none is named."""
-    rng = random.Random(23)
-    made = account(Project(7, organization=OWNERS[7]), Project(8, organization=OWNERS[8]))
-    for stream in streams or EXTRA:
-        if EXTRA[stream].owner:
-            owned = extra_rows(made, stream).values()
-            for project, number, kept in zip((7, 8), (rows, 3), owned, strict=True):
-                kept += make_extra(stream, number, rng, project)
-    return PostHog(made, **options)
-
-
-def require_whole(output: Output, posthog: PostHog, stream: str) -> None:
-    assert (output.status, output.errors) == (0, [])
-    assert output.keys(stream) == expected_keys(posthog.account)[stream]
-
-
-def asked(posthog: PostHog, stream: str) -> list[int]:
-    """The offset of each request of a list."""
-    return [int(seen.query.get("offset", 0)) for seen in posthog.requests if seen.stream == stream]
-
-
-def queries(posthog: PostHog, stream: str) -> list[dict[str, str]]:
-    """The parameters of each request of a list for project 7."""
-    return [seen.query for seen in posthog.requests if (seen.stream, seen.project_id) == (stream, 7)]
-
-
-def offsets(posthog: PostHog, stream: str) -> list[int]:
-    """The offset of each of them."""
-    return [int(query.get("offset", 0)) for query in queries(posthog, stream)]
-
-
-def rows_asked_for(seen: Seen) -> int:
-    return int(seen.query.get("limit") or seen.query["page_size"])
-
-
-def owner_in_words(stream: str) -> str:
-    """How an error about the list of project 7 begins."""
-    owner = EXTRA[stream].owner
-    return f"Stream {stream}" + (f", {owner} {7 if owner == 'project' else OWNERS[7]}" if owner else "")
 
 
 # --- which there are
@@ -184,6 +127,12 @@ def test_what_the_server_does_not_know_is_told_once_and_named_by_check() -> None
     assert any(line.startswith("Stream surveys cannot be read: ") and "PostHog of 2024" in line for line in check.logs)
 
 
+def test_where_the_server_does_not_know_organizations_each_stream_of_theirs_fails() -> None:
+    of_organizations = [name for name in LISTS if EXTRA[name].owner != "project"]
+    output = read(some(without=["organizations"]), *of_organizations)
+    assert [output.stream_status(name) for name in of_organizations] == ["INCOMPLETE"] * len(of_organizations)
+
+
 @pytest.mark.parametrize("stream", LISTS)
 def test_throttles_are_waited_for_and_pages_that_are_too_slow_get_shorter(stream: str, waits: list[float]) -> None:
     posthog = some(stream, rows=70)
@@ -241,125 +190,3 @@ def test_a_row_that_cannot_be_emitted_is_named_once_and_not_missed() -> None:
     assert len([line for line in output.logs if f"the record {rows[3]['id']} is nested more than" in line]) == 1
     assert "1 records were not emitted" in output.errors[0]
     assert offsets(posthog, "surveys") == [0, 5, 10]
-
-
-# --- the odd ways of single lists
-
-
-def test_actions_have_no_next_and_their_count_says_whether_there_are_more() -> None:
-    posthog = some("actions")
-    require_whole(read(posthog, "actions"), posthog, "actions")
-    assert queries(posthog, "actions") == [{"limit": "10000"}]
-    posthog.reset()
-    posthog.extra_cap = 5
-    require_whole(read(posthog, "actions"), posthog, "actions")
-    assert offsets(posthog, "actions") == [0, 5, 10]
-
-
-def test_old_servers_give_all_actions_whatever_the_limit_and_without_a_count() -> None:
-    posthog = some("actions", age=Age.JANUARY_2024)
-    slow = Fault(stream="actions", times=None, when=lambda seen: int(seen.query["limit"]) > 5, **too_slow())
-    posthog.faults.add(slow)
-    require_whole(read(posthog, "actions"), posthog, "actions")
-    assert offsets(posthog, "actions")[-1] == 0
-
-
-def test_experiments_are_read_in_two_passes_since_no_list_has_archived_ones_and_others() -> None:
-    posthog = some("experiments")
-    require_whole(read(posthog, "experiments"), posthog, "experiments")
-    asked_for = sorted(queries(posthog, "experiments"), key=len)
-    assert asked_for == [{"limit": "1000", "order": "created_at"} | archived for archived in ({}, {"archived": "true"})]
-
-
-def test_dashboards_are_never_asked_for_one_by_one_which_would_change_them() -> None:
-    posthog = some("dashboards", extra_cap=5)
-    require_whole(read(posthog, "dashboards"), posthog, "dashboards")
-    assert {seen.path for seen in posthog.requests if "dashboards" in seen.path} == {
-        f"/api/projects/{project}/dashboards" for project in (7, 8)
-    }
-
-
-def test_dashboards_of_one_name_can_move_between_two_pages() -> None:
-    posthog = some("dashboards", moves=3, extra_cap=5)
-    for row in posthog.account.projects[7].extra["dashboards"]:
-        row |= {"name": "Growth", "pinned": False}
-    output = read(posthog, "dashboards", project_ids=[7])
-    assert output.keys("dashboards") == [key for key in expected_keys(posthog.account)["dashboards"] if key[0] == 7]
-    assert offsets(posthog, "dashboards") == 2 * [0, 5, 10]
-
-
-def test_the_count_of_event_definitions_stops_and_their_next_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(definitions, "EXACT_UP_TO", 10)
-    monkeypatch.setattr(definitions, "MOST_COUNTED", 4)
-    posthog = some("event_definitions", extra_cap=5)
-    output = read(posthog, "event_definitions")
-    require_whole(output, posthog, "event_definitions")
-    assert not [line for line in output.logs if "counts" in line]
-    assert [query["ordering"] for query in queries(posthog, "event_definitions")] == 3 * ["name"]
-
-
-def test_notebooks_go_on_from_the_state_and_lose_none_that_shares_its_instant() -> None:
-    at, hour = microseconds("2026-06-01T00:00:00Z"), 3600 * SECOND
-    rng, posthog = random.Random(5), some("notebooks", rows=0)
-    rows = posthog.account.projects[7].extra["notebooks"]
-
-    def changed(hours: int) -> None:
-        rows.append({**EXTRA["notebooks"].make(len(rows), rng), "last_modified_at": drf_time(at + hours * hour)})
-
-    for hours in range(8):
-        changed(hours)
-    with now_is(at + 10 * hour):
-        first = read(posthog, "notebooks", project_ids=[7])
-        changed(7)  # at the instant of the state
-        changed(9)
-        rows[2]["last_modified_at"] = drf_time(at + 9 * hour)
-        second = read(posthog, "notebooks", project_ids=[7], state=first.state)
-    assert first.ids("notebooks") == sorted(row["id"] for row in rows[:8])
-    assert second.ids("notebooks") == sorted(rows[place]["id"] for place in (2, 7, 8, 9))
-    before = drf_time(at + 7 * hour - 600 * SECOND).replace("Z", ".000000Z")  # date_from is exclusive
-    limit = {"limit": "1000", "order": "created_at"}
-    assert queries(posthog, "notebooks") == [limit, {**limit, "date_from": before}]
-
-
-def test_property_definitions_are_read_type_by_type_and_virtual_ones_once() -> None:
-    posthog = some("property_definitions", rows=100, extra_cap=5)
-    output = read(posthog, "property_definitions")
-    require_whole(output, posthog, "property_definitions")
-    wanted = [{"type": "event"}, {"type": "person"}, {"type": "session"}]
-    wanted += [{"type": "group", "group_type_index": str(index)} for index in range(5)]
-    got = queries(posthog, "property_definitions")
-    assert [query for query in wanted if not any(query.items() <= one.items() for one in got)] == []
-    virtual = [row["id"] for row in output.records("property_definitions") if row["id"].startswith("$builtin_")]
-    assert len(virtual) == len(set(virtual)) > 0
-    persons = [int(query.get("offset", 0)) for query in got if query["type"] == "person"]
-    assert persons == [0, 5], "none beyond the end, where the virtual ones come again"
-
-
-def test_a_server_that_knows_no_properties_of_sessions_is_read_without_them() -> None:
-    posthog = some("property_definitions", age=Age.JANUARY_2024)
-    for project in posthog.account.projects.values():
-        rows = project.extra["property_definitions"]
-        project.extra["property_definitions"] = [row for row in rows if row["type"] != "session"]
-    require_whole(read(posthog, "property_definitions"), posthog, "property_definitions")
-
-
-@pytest.mark.parametrize("groups", [0, 5])
-def test_group_types_are_an_array_by_itself(groups: int) -> None:
-    posthog = some("group_types", rows=groups)
-    require_whole(read(posthog, "group_types"), posthog, "group_types")
-
-
-def test_group_types_may_be_paged_some_day() -> None:
-    posthog = some("group_types")
-    paged = rewrite(lambda rows: {"count": len(rows), "next": None, "previous": None, "results": rows})
-    posthog.faults.add(Fault(stream="group_types", times=None, **paged))
-    require_whole(read(posthog, "group_types"), posthog, "group_types")
-
-
-def test_an_array_is_no_list_of_the_other_streams() -> None:
-    posthog = some("surveys")
-    posthog.faults.add(Fault(stream="surveys", times=None, **rewrite(lambda body: body["results"])))
-    output = read(posthog, "surveys")
-    assert output.status == 1
-    assert "cannot be used: it is not a JSON object" in output.errors[0] or "no usable answer" in output.errors[0]
-    assert output.records("surveys") == []

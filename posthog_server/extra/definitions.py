@@ -1,12 +1,13 @@
 """What PostHog knows of a project's events, of their properties and of its groups."""
 
+import json
 import random
 
 from ..ages import Age
 from ..rows import ODD_TEXTS, any_time, make_user, maybe
 from ..traffic import Refusal
 from ..values import Row, encode, random_uuid
-from .objects import Asked, ExtraObject, in_order
+from .objects import Asked, ExtraObject, in_order, unordered
 
 EXACT_UP_TO, MOST_COUNTED = 50_000, 10_000  # rows; the count of more event definitions stops
 
@@ -70,12 +71,10 @@ def _property_definitions(rows: list[Row], asked: Asked) -> bytes:
         type = f"group_{asked.query['group_type_index']}"
     of_type = [{name: row[name] for name in row if name != "type"} for row in rows if row["type"] == type]
     stored = [row for row in of_type if not str(row["id"]).startswith("$builtin_")]
-    limit, offset = asked.window
-    shown = asked.moved(stored)[offset : offset + limit]
-    following = f"{asked.url}?limit={limit}&offset={offset + limit}" if offset + limit < len(stored) else None
-    if following is None:
-        shown += [row for row in of_type if row not in stored]
-    return encode({"count": len(of_type), "next": following, "previous": None, "results": shown})
+    page = json.loads(unordered(stored, asked))
+    if page["next"] is None:
+        page["results"] += [row for row in of_type if row not in stored]
+    return encode({**page, "count": len(of_type)})
 
 
 def _group_type(number: int, rng: random.Random) -> Row:

@@ -36,7 +36,9 @@ def newest_first(rows: list[Row], asked: Asked) -> bytes:
         for row in found[offset : offset + limit]
         if not is_deleted(row)
     ]
-    return encode({"results": shown, "has_next": offset + limit < len(found), "version": 4})
+    return encode(
+        {"results": shown, "has_next": offset + limit < len(found), "version": 3 if asked.age.is_of_2024 else 4}
+    )
 
 
 def _bound(text: str, default: int) -> int:

@@ -5,7 +5,7 @@ from tools.mutants.rules import Rule
 COUNTED, LISTS = (f"source_posthog/streams/{name}.py" for name in ("counted_lists", "lists"))
 MANIFEST, HANDLING = "source_posthog/manifest.yaml", "source_posthog/api/handling.py"
 
-LIST_TESTS = ("integration_tests/test_extra_streams.py",)
+LIST_TESTS = ("integration_tests/test_extra_streams.py", "integration_tests/test_extra_lists.py")
 
 LIST_RULES = (
     Rule("a list that lacks rows is read again", COUNTED, "if len(seen) >= counted:", "if True:", LIST_TESTS),
