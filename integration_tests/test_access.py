@@ -157,7 +157,7 @@ def test_project_ids_are_read_one_by_one_and_nothing_else(server: PostHogServer)
     output = read(server, project_ids=[8])
     expected = expected_keys(server.posthog.account)
     assert {stream: output.keys(stream) for stream in STREAMS} == {
-        stream: [key for key in keys if key[0] == 8] for stream, keys in expected.items()
+        stream: [key for key in expected[stream] if key[0] == 8] for stream in STREAMS
     }
     assert [seen.path for seen in server.posthog.requests if seen.stream == "projects"] == ["/api/projects/8/"]
 

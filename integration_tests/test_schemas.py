@@ -1,13 +1,21 @@
 """The schemas hold for whatever PostHog sends, and know every field that it is known to send."""
 
 import json
+import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.harness.connector import catalog, config, run
+from integration_tests.harness.in_process import read
+from posthog_server import Account, PostHog, account_with
+from posthog_server.api import STREAMS
+from posthog_server.extra import EXTRA, extra_rows
+from posthog_server.extra.objects import ExtraObject
 from posthog_server.known_fields import FIELDS, NESTED
+from posthog_server.organization import Organization
 from source_posthog.exact.instants import instant
 from source_posthog.streams.event_windows import MANIFEST
 
@@ -43,7 +51,7 @@ def values(kind: str) -> list[Any]:
     return [None, *VALUES[kind]]
 
 
-def odd_rows(fields: dict[str, str]) -> list[dict[str, Any]]:
+def odd_rows(fields: Mapping[str, str]) -> list[dict[str, Any]]:
     """Rows that together have every value of every field, one with no field at all and one with a field more."""
     columns = {name: values(kind) for kind, names in fields.items() for name in names.split()}
     rows = [
@@ -53,7 +61,7 @@ def odd_rows(fields: dict[str, str]) -> list[dict[str, Any]]:
     return [*rows, {}, {**rows[0], "new_field_of_next_year": DEEP}]
 
 
-def names(fields: dict[str, str]) -> set[str]:
+def names(fields: Mapping[str, str]) -> set[str]:
     return {name for listed in fields.values() for name in listed.split()}
 
 
@@ -81,7 +89,7 @@ def posthog(requests_mock: Any) -> Any:
         return page
 
     rows["projects"] = [{"id": 7}]
-    for stream in SCHEMAS:
+    for stream in STREAMS:
         path = {"projects": "", "events": "/7/events/"}.get(stream, f"/7/{stream}")
         requests_mock.get(f"{URL}/api/projects{path}", json=answer(stream))
     return rows
@@ -97,7 +105,7 @@ def records(posthog: dict[str, Any], stream: str, rows: list[dict[str, Any]]) ->
     return output.records(stream)
 
 
-@pytest.mark.parametrize("stream", FIELDS)
+@pytest.mark.parametrize("stream", STREAMS)
 def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog: dict[str, Any], stream: str) -> None:
     rows = odd_rows(FIELDS[stream])
     got = records(posthog, stream, rows)
@@ -111,9 +119,42 @@ def test_every_record_fits_its_schema_whatever_its_fields_hold(posthog: dict[str
             assert [error.message for error in strict(SCHEMAS[stream]).iter_errors(shown)] == []
 
 
+LEFT_OUT = ("teams", "projects", "customer_id")  # of an organization
+
+
+def owner_of(account: Account, one: ExtraObject) -> Any:
+    """The id of the account's one project, or of its one organization."""
+    return next(iter(account.projects if one.owner == "project" else account.organizations))
+
+
+@pytest.mark.parametrize("stream", EXTRA)
+def test_every_record_of_an_extra_stream_fits_its_schema_whatever_its_fields_hold(stream: str) -> None:
+    one, odd = EXTRA[stream], odd_rows(FIELDS[stream])
+    made = [one.make(number, random.Random(number)) for number in range(len(odd))]
+    kept = (*one.key, one.cursor)
+    rows = [{**row, **{name: whole[name] for name in kept if name}} for row, whole in zip(odd, made, strict=True)]
+    account = account_with({7: []})
+    if one.owner:
+        extra_rows(account, stream)[owner_of(account, one)].extend(rows)
+    else:
+        account.organizations = {row["id"]: Organization(row["id"], settings=row) for row in rows}
+        rows = [{**of.row(), **dict.fromkeys(LEFT_OUT)} for of in account.organizations.values()]
+    output = read(PostHog(account), stream)
+    assert output.status == 0, output.text
+    got = {one.key_of(row): row for row in output.records(stream)}
+    assert len(got) == len([row for row in rows if one.shown(row)])
+    for row in filter(one.shown, rows):
+        added = {f"{one.owner}_id": owner_of(account, one)} if one.owner else {}
+        wanted, record = {**row, **added}, got[one.key_of(row)]
+        assert record == {name: value for name, value in wanted.items() if value is not None}, "the CDK drops nulls"
+        for shown in (record, wanted):
+            assert [error.message for error in strict(SCHEMAS[stream]).iter_errors(shown)] == []
+
+
 @pytest.mark.parametrize("stream", FIELDS)
 def test_the_schema_and_the_known_fields_are_the_same(stream: str) -> None:
-    added = {"id"} | ({"timestamp"} if stream == "events" else set()) | {"project_id"}
+    added = {one for [one] in EXTRA[stream].primary_key()} if stream in EXTRA else {"id", "project_id"}
+    added |= {"timestamp"} if stream == "events" else set()
     assert set(SCHEMAS[stream]["properties"]) == names(FIELDS[stream]) | added
 
 

@@ -19,6 +19,8 @@ from . import event_list, event_query, hogql_query, row_lists
 from .charges import Charges, require_fast, too_many_rows
 from .costs import Cost, cost
 from .data import KEY, Account, Key, Project
+from .extra import EXTRA, extra_rows
+from .extra.objects import Asked, ExtraObject
 from .faults import FaultPlan, as_refusal, too_many_queries
 from .hogql import Dialect
 from .hogql_tables import ProjectTables
@@ -40,11 +42,16 @@ SCOPES = {
 
 STREAMS = tuple(name for name in SCOPES if name != "query")
 
+# Which stream a list is of, by its path below `/api/projects/:id/` or `/api/organizations/:id/`.
+_LISTS = {("projects", name): name for name in SCOPES if name != "projects"} | {
+    (f"{one.owner}s", one.path): name for name, one in EXTRA.items()
+}
+
 # Of one project.
 EVENT_LISTS_AT_ONCE = 2
 QUERIES_AT_ONCE = 3
 
-_PATH = re.compile(r"/api/projects(?:/([^/]+)(?:/([^/]+))?)?/?")
+_PATH = re.compile(r"/api/(projects|organizations)(?:/([^/]+)(?:/([^/]+))?)?/?")
 
 Found = TypeVar("Found")
 UrlQuery = str | Mapping[str, str | list[str]] | Iterable[tuple[str, str]]
@@ -143,8 +150,10 @@ class PostHog(Options):
         match = _PATH.fullmatch(inner)
         stream, project_id = "", None
         if match:
-            project_id = int(match[1]) if match[1] and match[1].isdecimal() else None
-            stream = (match[2] if match[2] in SCOPES and match[2] != "projects" else "") if match[2] else "projects"
+            project_id = int(match[2]) if match[1] == "projects" and match[2] and match[2].isdecimal() else None
+            stream = _LISTS.get((match[1], match[3]), "") if match[3] else match[1]
+            if (match[1], stream) == ("organizations", "organizations") and match[2]:
+                stream = ""  # one by itself, which nobody asks for
         names = {name.lower(): value for name, value in headers.items()}
         seen = Seen(stream, project_id, inner, params, names, _decoded(body))
         if stream == "events":
@@ -191,11 +200,10 @@ class PostHog(Options):
 
     def _body(self, method: str, seen: Seen) -> object:
         match = _PATH.fullmatch(seen.path)
-        gone = {"events": self.without_event_list, "query": self.without_query}
-        if not match or not seen.stream or gone.get(seen.stream):
+        if not match or not seen.stream or self._is_unknown(seen.stream):
             raise Refusal(404, "not_found", "Endpoint not found.")
         key = self._key(seen)
-        project = self._project(key, seen) if match[1] else None
+        project = self._project(key, seen) if match[1] == "projects" and match[2] else None
         self._require_access(key, seen, project)
         if self.cloud_throttles:
             # Users share the buckets of a project.
@@ -207,6 +215,8 @@ class PostHog(Options):
         if project is not None and seen.stream == "query":
             return self._query(project, seen)
         self.closing.wait(self.page_delay)
+        if seen.stream in EXTRA:
+            return self._extra(EXTRA[seen.stream], project.id if project else match[2], seen)
         if project is None:
             shown = [one.row() for one in self.account.projects.values() if not one.no_access]
             return row_lists.one_list(shown, seen.query, self._url(seen))
@@ -218,6 +228,19 @@ class PostHog(Options):
         if seen.stream == "insights":
             row_lists.require_sound_insights(project, rows, seen.query)
         return row_lists.one_list(rows, seen.query, self._url(seen))
+
+    def _extra(self, one: ExtraObject, owner: int | str | None, seen: Seen) -> bytes:
+        """A page of a list of an extra stream: that of `owner`, or where that is None of all."""
+        kept = extra_rows(self.account, seen.stream)
+        if owner is not None and owner not in kept:
+            raise Refusal(404, "not_found", "Not found.")
+        rows = [row for id, rows in kept.items() for row in list(rows) if owner in (None, id) and one.shown(row)]
+        return one.answer(rows, Asked(seen.query, self._url(seen), self.age, self.extra_cap, self._moved, self._now()))
+
+    def _is_unknown(self, stream: str) -> bool:
+        gone = {"events": self.without_event_list, "query": self.without_query}
+        one = EXTRA.get(stream)
+        return gone.get(stream, False) or stream in self.without or (one is not None and self.age in one.unknown_to)
 
     def _key(self, seen: Seen) -> Key:
         scheme, _, token = seen.headers.get("authorization", "").partition(" ")
@@ -245,7 +268,7 @@ class PostHog(Options):
         if project is None and key.project_ids is not None:
             detail = "API keys with scoped projects are only supported on project-based endpoints."
             raise Refusal(403, "permission_denied", detail)
-        scope = SCOPES[seen.stream]
+        scope = EXTRA[seen.stream].scope if seen.stream in EXTRA else SCOPES[seen.stream]
         if key.scopes is not None and scope not in key.scopes:
             raise Refusal(403, "permission_denied", f"API key missing required scope '{scope}'")
         if project is not None and project.no_access:
@@ -255,6 +278,14 @@ class PostHog(Options):
         """The URL of the request without its query, as the server believes it to be."""
         host = self.public_host or seen.headers.get("host", "localhost")
         return f"{host if '://' in host else f'http://{host}'}{seen.path}"
+
+    def _moved(self, rows: list[Row]) -> list[Row]:
+        """`rows` in the order of this request, where it is open."""
+        with self._lock:
+            if self.moves:
+                self.moves -= 1
+                self._rng.shuffle(rows)
+        return rows
 
     def _chance(self) -> random.Random:
         """Chance for one request, so that requests do not share it between threads."""

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from .organization import ORGANIZATION, Organization
 from .people import People
 from .values import DAY, Row, cleaned, encode, isoformat, microseconds, wall_time
 
@@ -17,7 +18,6 @@ Made = TypeVar("Made")
 FAR = 2**63  # beyond any instant, in microseconds
 NOT_GIVEN = -1  # an instant of an event that follows from others
 KEY = "phx_all_scopes"  # the key that every built account has: all scopes, all projects
-ORGANIZATION = "0190a000-0000-7000-8000-000000000001"
 
 
 @dataclass(slots=True)
@@ -165,6 +165,7 @@ class Project:
         settings: fields of the project's own row that differ from the usual. `alone`: those that only
             `/api/projects/:id/` gives, e.g. {"event_retention_months": 12, "events_retention_enforced": True}, which
             lets older events go.
+        extra: rows of the extra streams, by the name of the stream.
         groups, cohort_people: rows of the tables of these names, which only queries read.
     """
 
@@ -178,6 +179,7 @@ class Project:
     insights: list[Row] = field(default_factory=list)
     groups: list[Row] = field(default_factory=list)
     cohort_people: list[Row] = field(default_factory=list)
+    extra: dict[str, list[Row]] = field(default_factory=dict)
     organization: str = ORGANIZATION
     dropped_persons: set[int] = field(default_factory=set)
     broken_insights: dict[int, int] = field(default_factory=dict)
@@ -279,6 +281,7 @@ class Account:
 
     projects: dict[int, Project] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
 
     def add_key(self, key: Key) -> Key:
         self.keys[key.token] = key
@@ -286,8 +289,12 @@ class Account:
 
 
 def account(*projects: Project, keys: Iterable[Key] = ()) -> Account:
-    """An account of `projects` with the key `KEY` and `keys`."""
-    return Account({one.id: one for one in projects}, {one.token: one for one in (Key(KEY), *keys)})
+    """An account of `projects` and their organizations, with the key `KEY` and `keys`."""
+    return Account(
+        {one.id: one for one in projects},
+        {one.token: one for one in (Key(KEY), *keys)},
+        {one.organization: Organization(one.organization) for one in projects},
+    )
 
 
 def account_with(
@@ -306,5 +313,7 @@ def account_with(
             name: list(given.get(project_id, ()) if isinstance(given, Mapping) else given)
             for name, given in rows.items()
         }
-        projects.append(Project(project_id, f"Project {project_id}", EventTable(events), **lists))  # type: ignore[arg-type]
+        extra = {name: lists.pop(name) for name in rows if name not in Project.__dataclass_fields__}
+        made = Project(project_id, f"Project {project_id}", EventTable(events), extra=extra, **lists)  # type: ignore[arg-type]
+        projects.append(made)
     return account(*projects, keys=keys)

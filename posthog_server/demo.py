@@ -4,6 +4,7 @@ import random
 
 from .data import Account, Event, EventTable, Project, account
 from .event_rows import make_events
+from .extra import EXTRA, extra_rows, make_extra
 from .rows import DAYS, START, make_persons, make_rows
 from .values import DAY, SECOND, Row, random_uuid
 
@@ -23,12 +24,21 @@ def demo_account(seed: int = 7) -> Account:
         project.persons = make_persons(people, rng, project.id)
         for stream in ("cohorts", "feature_flags", "annotations", "insights"):
             setattr(project, stream, make_rows(stream, rows, rng, project.id))
+        project.extra = {
+            stream: make_extra(stream, rows, rng, project.id) for stream, one in EXTRA.items() if one.owner == "project"
+        }
     # Short pages, and with a limit of up to 100 also an empty page with more to come.
     busy.dropped_persons = {3, 57, *range(100, 300), 429}
     busy.annotations[0]["scope"] = gap.annotations[1]["scope"] = "organization"
     busy.cohorts[5]["deleted"] = busy.annotations[5]["deleted"] = True
     busy.feature_flags[4]["archived"] = True
-    return account(busy, gap, small)
+    busy.extra["session_recordings"][7]["deleted"] = True
+    made = account(busy, gap, small)
+    for stream, one in EXTRA.items():
+        if one.owner == "organization":
+            for number, kept in enumerate(extra_rows(made, stream).values()):
+                kept += make_extra(stream, 25, rng, number)
+    return made
 
 
 def _busy_events(rng: random.Random) -> list[Event]:

@@ -183,6 +183,11 @@ def key_limited_to_projects() -> dict[str, Any]:
     return _error(403, "permission_denied", detail)
 
 
+def not_in_plan(feature: str = "Audit logs") -> dict[str, Any]:
+    """The account's plan does not have this."""
+    return _error(402, "payment_required", f"{feature} is part of the premium PostHog offering.")
+
+
 def not_found() -> dict[str, Any]:
     return _error(404, "not_found", "Project not found.")
 

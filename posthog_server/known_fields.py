@@ -1,7 +1,11 @@
 """The fields of each stream that PostHog is known to send, by the kind of their values."""
 
+from collections.abc import Mapping
+
+from .extra import EXTRA
+
 # "list of ..." has items of that kind.
-FIELDS = {
+FIELDS: dict[str, Mapping[str, str]] = {
     "projects": {
         "text": "uuid organization api_token name timezone",
         "number": "project_id effective_membership_level event_retention_months",
@@ -76,6 +80,7 @@ FIELDS = {
         "any": "result query_status query_scan warnings",
     },
 }
+FIELDS |= {name: one.fields for name, one in EXTRA.items()}
 USER = {
     "number": "id",
     "text": "uuid distinct_id first_name last_name email role_at_organization",

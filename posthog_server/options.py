@@ -39,6 +39,9 @@ class Options:
         most_bytes_read: a query that reads more bytes is too slow (504), however short its range.
         granule: rows that ClickHouse reads together.
         without_event_list, without_query: this endpoint is gone (404).
+        extra_cap: the most rows that a page of an extra stream's list gives.
+        moves: the next so many pages of extra streams whose order is open come each from a list in another order.
+        without: extra streams whose list is not there (404).
         without_counts: a HogQLQuery is refused (403).
         without_hogql_filter: a server from before 2023, whose event list knows no filter of type hogql (400).
         without_created_at_filter: HogQL knows the ids of events but not `created_at` (400).
@@ -72,6 +75,9 @@ class Options:
     granule: int = 8192
     without_event_list: bool = False
     without_query: bool = False
+    extra_cap: int | None = None
+    moves: int = 0
+    without: Collection[str] = ()
     without_counts: bool = False
     without_hogql_filter: bool = False
     without_created_at_filter: bool = False

@@ -95,15 +95,19 @@ def require_sound_insights(project: Project, rows: list[Row], query: Mapping[str
 
 
 def _by(rows: list[Row], order: str, *hidden: str) -> list[Row]:
-    """`rows` without those that have a field of `hidden` set, by a field (null is lowest), downwards with a minus."""
+    """`rows` without those that have a field of `hidden` set, in the `order` of a field."""
+    return ordered([row for row in rows if not any(row.get(field) for field in hidden)], order)
+
+
+def ordered(rows: list[Row], order: str) -> list[Row]:
+    """`rows` by the field `order` (null is lowest), downwards with a minus; as they are where it is ""."""
     name = order.lstrip("-")
-    shown = [row for row in rows if not any(row.get(field) for field in hidden)]
 
     def rank(row: Row) -> tuple[bool, Any]:
         value = row.get(name)
         return (False, 0) if value is None else (True, value)
 
-    return sorted(shown, key=rank, reverse=order.startswith("-"))
+    return sorted(rows, key=rank, reverse=order.startswith("-"))
 
 
 def _previous(url: str, query: Mapping[str, str], limit: int, offset: int) -> str | None:

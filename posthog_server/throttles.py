@@ -15,6 +15,7 @@ _LISTS = (_BURST, ("lists", 1200, 3600))
 _LIMITS = {
     "events": _LISTS,
     "insights": _LISTS,
+    "session_recordings": _LISTS,
     "persons": (_BURST,),
     "query": (("query", 240, 60), ("query", 2400, 3600)),
 }

@@ -97,10 +97,16 @@ class Refusal(Exception):
     """Ends a request with an error."""
 
     def __init__(
-        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, type_: str = ""
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        type_: str = "",
+        attr: str | None = None,
     ) -> None:
         super().__init__(detail)
-        self.reply = json_reply(status, error_body(status, code, detail, type_), headers)
+        self.reply = json_reply(status, {**error_body(status, code, detail, type_), "attr": attr}, headers)
 
 
 def invalid(detail: str, code: str = "invalid_input") -> Refusal:

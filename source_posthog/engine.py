@@ -234,7 +234,7 @@ class Engine(YamlDeclarativeSource):
         last_minute = {"start_date": iso(present - timedelta(minutes=1)), "end_date": ""}
         state = {"events": {"timestamp": iso(present - timedelta(seconds=30))}}
         probe = Engine(self, {**self.config, **last_minute}, state=state, sync=replace(self.sync, page_size=1))
-        return probe.built(self.resolved_manifest["check"]["stream_names"])
+        return probe.built([*self.resolved_manifest["check"]["stream_names"], *self.config.get("extra_streams", [])])
 
     def query_probes(self, found: list[AirbyteStream]) -> list[AbstractStream]:
         """The queries of the user's own that were `found`, as an incremental sync reads them where it can."""

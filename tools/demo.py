@@ -10,6 +10,7 @@ from integration_tests.harness.connector import Output, catalog, config, expecte
 from posthog_server import Account, Event, PostHogServer, demo_account, event
 from posthog_server.api import STREAMS
 from posthog_server.demo import BUSY, GAP
+from posthog_server.extra import EXTRA
 
 Run = Callable[..., Output]
 
@@ -31,10 +32,10 @@ def arrive(account: Account, now: datetime) -> dict[str, list[Event]]:
 
 def table(run: Run, options: dict[str, Any], account: Account) -> tuple[bool, list[dict[str, Any]]]:
     """Print what a first sync of each stream reads; whether it is all, and the state of events."""
-    print("\n                 records  expected  seconds")
+    print("\n                      records  expected  seconds")
     complete, state = True, []
     expected = expected_keys(account)
-    for stream in STREAMS:
+    for stream in (*STREAMS, *EXTRA):
         begin = time.monotonic()
         first = run("read", config=options, catalog=catalog(stream))
         seconds = time.monotonic() - begin
@@ -42,7 +43,7 @@ def table(run: Run, options: dict[str, Any], account: Account) -> tuple[bool, li
         complete &= same and first.status == 0
         state += first.state if stream == "events" else []
         print(
-            f"{stream:<16} {len(first.keys(stream)):>7}  {len(expected[stream]):>8}  {seconds:>7.1f}"
+            f"{stream:<21} {len(first.keys(stream)):>7}  {len(expected[stream]):>8}  {seconds:>7.1f}"
             f"  {'ids are the same' if same else 'IDS DIFFER'}"
         )
     return complete, state
@@ -70,7 +71,7 @@ def second_sync(run: Run, options: dict[str, Any], account: Account, state: list
 def main(run: Run = run_command) -> int:
     account = demo_account()
     with PostHogServer(account) as server:
-        options = config(server.url)
+        options = config(server.url, extra_streams=list(EXTRA))
         print(f"An embedded PostHog runs at {server.url}, with the clamp and the paging quirks of the real one.\n")
         names = ", ".join(next(run("spec").of("SPEC"))["connectionSpecification"]["properties"])
         print(f"spec      options: {names}")

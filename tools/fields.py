@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from posthog_server.api import STREAMS
+from posthog_server.extra import EXTRA
 from source_posthog.streams.event_windows import MANIFEST
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fields.md"
 HEAD = """# Fields
 
-What each record can hold, generated from the [schemas](../source_posthog/schemas) by `make fields`. Every field but the
-primary key `id` can be missing: a null is not written. A field that PostHog adds later is passed on too.
+What each record can hold, generated from the [schemas](../source_posthog/schemas) by `make fields`. Every field but
+those of the primary key can be missing: a null is not written. A field that PostHog adds later is passed on too.
 """
 
 
 def document() -> str:
     """The whole page."""
     schemas = Path(MANIFEST).parent / "schemas"
-    tables = [_table(stream, json.loads((schemas / f"{stream}.json").read_text())) for stream in STREAMS]
+    tables = [_table(stream, json.loads((schemas / f"{stream}.json").read_text())) for stream in (*STREAMS, *EXTRA)]
     return "\n".join([HEAD, *tables])
 
 

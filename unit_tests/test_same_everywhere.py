@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from posthog_server import api, known_fields
+from posthog_server import api, extra, known_fields
 from source_posthog import SourcePosthog
 from source_posthog.api.health import TroubleKind
 from tools import fields
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 CONFIG = {"api_key": "phx_", "start_date": "2026-01-01T00:00:00Z"}
 STREAMS = [stream.name for stream in SourcePosthog().streams(CONFIG)]
 OF_A_PROJECT = [name for name in STREAMS if name != "projects"]
+SPEC = SourcePosthog().spec(logging.getLogger("airbyte")).connectionSpecification
+EXTRA = SPEC["properties"]["extra_streams"]["items"]["enum"]
 
 
 def text(name: str) -> str:
@@ -43,13 +46,25 @@ def table(name: str, title: str) -> list[str]:
     return [word for word in re.findall(r"^\| (\w+)", rows, re.MULTILINE) if word != "stream"]
 
 
-# Every place that must name each stream, for a new one to be complete. A stream of a project: any but `projects`.
+# Every place that must name each stream, for a new one to be complete. A stream of a project: any but `projects`. The
+# option `extra_streams` of the specification is where each extra stream is named first.
 PLACES: dict[str, tuple[Callable[[], list[str]], list[str]]] = {
     "source_posthog/manifest.yaml, check": (
         lambda: loaded("source_posthog/manifest.yaml")["check"]["stream_names"],
         OF_A_PROJECT,
     ),
-    "source_posthog/schemas": (lambda: [path.stem for path in (ROOT / "source_posthog/schemas").iterdir()], STREAMS),
+    "source_posthog/schemas": (
+        lambda: [path.stem for path in (ROOT / "source_posthog/schemas").iterdir()],
+        STREAMS + EXTRA,
+    ),
+    "source_posthog/manifest.yaml, streams": (
+        lambda: [
+            stream.name
+            for stream in SourcePosthog().streams({**CONFIG, "extra_streams": EXTRA})
+            if stream.name not in STREAMS
+        ],
+        EXTRA,
+    ),
     "metadata.yaml, suggestedStreams": (
         lambda: loaded("metadata.yaml")["data"]["suggestedStreams"]["streams"],
         OF_A_PROJECT,
@@ -57,7 +72,9 @@ PLACES: dict[str, tuple[Callable[[], list[str]], list[str]]] = {
     "README.md, The key": (lambda: table("README.md", "The key"), STREAMS),
     "README.md, Streams": (lambda: table("README.md", "Streams"), STREAMS),
     "docs/posthog.md, Supported Streams": (lambda: table("docs/posthog.md", "Supported Streams"), STREAMS),
-    "docs/fields.md": (lambda: re.findall(r"^## (\w+)$", text("docs/fields.md"), re.MULTILINE), STREAMS),
+    "README.md, Extra streams": (lambda: table("README.md", "Extra streams"), EXTRA),
+    "docs/posthog.md, Extra streams": (lambda: table("docs/posthog.md", "Extra streams"), EXTRA),
+    "docs/fields.md": (lambda: re.findall(r"^## (\w+)$", text("docs/fields.md"), re.MULTILINE), STREAMS + EXTRA),
     "the catalog of the standard tests": (
         lambda: [
             one["stream"]["name"] for one in loaded("integration_tests/sample_files/configured_catalog.json")["streams"]
@@ -65,7 +82,8 @@ PLACES: dict[str, tuple[Callable[[], list[str]], list[str]]] = {
         STREAMS,
     ),
     "posthog_server/api.py, STREAMS": (lambda: list(api.STREAMS), STREAMS),
-    "posthog_server/known_fields.py, FIELDS": (lambda: list(known_fields.FIELDS), STREAMS),
+    "posthog_server/known_fields.py, FIELDS": (lambda: list(known_fields.FIELDS), STREAMS + EXTRA),
+    "posthog_server/extra, EXTRA": (lambda: list(extra.EXTRA), EXTRA),
 }
 
 

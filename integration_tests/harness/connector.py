@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from io import StringIO
+from operator import itemgetter
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -20,6 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from integration_tests.harness.forked import run_forked, until_killed
 from posthog_server import KEY, Account
 from posthog_server.api import STREAMS
+from posthog_server.extra import EXTRA, extra_rows
 from source_posthog import SourcePosthog
 
 START_DATE = "2026-01-01T00:00:00Z"
@@ -69,8 +71,10 @@ class Output:
         return sorted(row["id"] for row in self.records(stream))
 
     def keys(self, stream: str) -> list[tuple[int, Any]]:
-        """As `ids`, with the project of each: (project id, id)."""
-        return sorted((row["project_id"], row["id"]) for row in self.records(stream))
+        """As `ids`, with the project of each: (project id, id). Of an extra stream, its owner, and its key in place of
+        the id."""
+        key_of = EXTRA[stream].owned_key_of if stream in EXTRA else itemgetter("project_id", "id")
+        return sorted(key_of(row) for row in self.records(stream))
 
     @property
     def states(self) -> list[dict[str, Any]]:
@@ -140,27 +144,36 @@ def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:
     }
     for stream, hidden in {"cohorts": "deleted", "feature_flags": "archived", "insights": ""}.items():
         keys[stream] = [(one.id, row["id"]) for one in projects for row in getattr(one, stream) if not row.get(hidden)]
+    for stream, extra in EXTRA.items():
+        keys[stream] = [
+            (owner, extra.key_of(row))
+            for owner, rows in extra_rows(account, stream).items()
+            for row in rows
+            if extra.shown(row) and not extra.dropped(row)
+        ]
     return {stream: sorted(rows) for stream, rows in keys.items()}
 
 
 def catalog(*streams: str) -> dict[str, Any]:
-    """A configured catalog of `streams`, of all where none is named; events incremental."""
+    """A configured catalog of `streams`, of the seven where none is named; incremental where that is possible."""
+    return {"streams": [_configured(stream) for stream in streams or STREAMS]}
+
+
+def _configured(stream: str) -> dict[str, Any]:
+    extra = EXTRA.get(stream)
+    cursor = "timestamp" if stream == "events" else extra.cursor if extra else ""
+    key = extra.primary_key() if extra else [["id"]]
     return {
-        "streams": [
-            {
-                "stream": {
-                    "name": stream,
-                    "json_schema": {},
-                    "supported_sync_modes": ["full_refresh"] + ["incremental"] * (stream == "events"),
-                    "source_defined_primary_key": [["id"]],
-                },
-                "sync_mode": "incremental" if stream == "events" else "full_refresh",
-                "destination_sync_mode": "append_dedup",
-                "primary_key": [["id"]],
-                "cursor_field": ["timestamp"] if stream == "events" else [],
-            }
-            for stream in streams or STREAMS
-        ]
+        "stream": {
+            "name": stream,
+            "json_schema": {},
+            "supported_sync_modes": ["full_refresh"] + ["incremental"] * bool(cursor),
+            "source_defined_primary_key": key,
+        },
+        "sync_mode": "incremental" if cursor else "full_refresh",
+        "destination_sync_mode": "append_dedup",
+        "primary_key": key,
+        "cursor_field": [cursor] if cursor else [],
     }
 
 

@@ -23,6 +23,7 @@ from urllib3 import HTTPResponse
 
 from integration_tests.harness.connector import QUERY, Output, Way, catalog, config, run
 from posthog_server import Account, Event, Fault, PostHog, PostHogServer
+from posthog_server.extra import EXTRA
 from posthog_server.values import EPOCH
 from source_posthog import SourcePosthog
 from source_posthog.api import clock
@@ -113,13 +114,15 @@ def read(
 ) -> Output:
     """What `source-posthog read` prints of `streams`, of all where none is named, from a server or an address.
 
-    `query` for a stream is events in the other way, as the server names it.
+    `query` for a stream is events in the other way, as the server names it. The configuration names extra streams.
     """
     if isinstance(posthog, PostHog):
         with answers_from(posthog):
             return read(URL, *streams, state=state, flags=flags, **options)
     url = posthog if isinstance(posthog, str) else posthog.url
-    way = QUERY.options if "query" in streams else {}
+    way: dict[str, Any] = {**QUERY.options} if "query" in streams else {}
+    if extra := [stream for stream in streams if stream in EXTRA]:
+        way["extra_streams"] = extra
     named = ["events" if stream == "query" else stream for stream in streams]
     return run("read", *flags, config=config(url, **{**way, **options}), catalog=catalog(*named), state=state)
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from posthog_server import Account, Event, EventTable, Project, account, event, isoformat
 from posthog_server.data import Key
+from posthog_server.extra import EXTRA
 from posthog_server.values import Row, microseconds
 
 FOLDER = Path(__file__).parent
 DATASET = json.loads((FOLDER / "dataset.json").read_text())
 ROWS = json.loads((FOLDER / "rows.json").read_text())
+LINES = (FOLDER / "exchanges.jsonl").read_text().rstrip("\n").split("\n")  # other ends of lines are in the data
+EXCHANGES: list[dict[str, Any]] = [json.loads(line) for line in LINES]
 
 TIMES = {one["id"]: one["timestamp"] for project in DATASET["projects"] for one in project["events"]}
 
@@ -46,6 +49,7 @@ class RecordedProject(Project):
 def recorded_account() -> Account:
     """The account of `dataset.json`."""
     projects = [_project(one) for one in DATASET["projects"]]
+    projects[0].extra = {stream: _extra_rows(stream) for stream in EXTRA}
     return account(*projects, keys=[Key(DATASET["token"])])
 
 
@@ -80,6 +84,14 @@ def _project(given: Row) -> Project:
         insights=_last_deleted(_object("insights", row, name=row["name"]) for row in given["insights"]),
         settings={"timezone": given["timezone"]},
     )
+
+
+def _extra_rows(stream: str) -> list[Row]:
+    """The rows of an extra stream, all of which the recorded server showed in one page."""
+    path = f"/api/projects/1/{EXTRA[stream].path}/"
+    pages = [one["answer"] for one in EXCHANGES if one["path"] == path and one["status"] == 200]
+    rows = pages[0]["results"] if pages else []
+    return [{**row, "type": "event"} for row in rows] if stream == "property_definitions" else rows
 
 
 def _event(given: Row) -> Event:

@@ -73,24 +73,30 @@ class Answers:
         """What decodes the JSON in the strings of `response`, exactly. It raises ValueError; see exact_json."""
         return self._body(response).decode
 
+    def expect_array(self, response: requests.Response) -> None:
+        """`response` may be an array: then its rows are the `results` of the object that it is taken for."""
+        content = response.content
+        if content[:100].lstrip().startswith(b"["):
+            self._bodies[response] = _read(response, b'{"results":' + content + b"}")
+
     def _body(self, response: requests.Response) -> _Body:
         body = self._bodies.get(response)
         if body is None:
-            body = self._bodies[response] = _read(response)
+            body = self._bodies[response] = _read(response, response.content)
         if isinstance(body, PostHogError):
             raise type(body)(body.reason, body.failure_type, self._places.get(response))
         return body
 
-    def rows(self, response: requests.Response) -> list[dict[str, Any]]:
+    def rows(self, response: requests.Response, key: str = "id") -> list[dict[str, Any]]:
         """The `results` of `response`; see `deep_rows`.
 
-        Raises PostHogError where there is no such list, or a row in it has no id: both would lose data unseen.
+        Raises PostHogError where there is no such list, or a row in it has no `key`: both would lose data unseen.
         """
         results = self.readable(response).get("results")
         if not isinstance(results, list):
             raise self.unusable(response, "it has no list of `results`")
         for row in results:
-            self._require_id(response, row)
+            self._require_key(response, row, key)
         return results
 
     def single_row(self, response: requests.Response) -> dict[str, Any] | None:
@@ -98,14 +104,14 @@ class Answers:
         body = self.body(response)
         if "results" in body or body.get("id") is None:
             return None
-        self._require_id(response, body)
+        self._require_key(response, body, "id")
         return body
 
-    def _require_id(self, response: requests.Response, row: Any) -> None:
-        id = row.get("id") if isinstance(row, dict) else None
-        if type(id) not in (str, int):
-            given = "" if id is None else f", but {one_line(repr(id))}"
-            raise self.unusable(response, f"a row has no `id` that is a string or a number{given}")
+    def _require_key(self, response: requests.Response, row: Any, key: str) -> None:
+        value = row.get(key) if isinstance(row, dict) else None
+        if type(value) not in (str, int):
+            given = "" if value is None else f", but {one_line(repr(value))}"
+            raise self.unusable(response, f"a row has no `{key}` that is a string or a number{given}")
 
     def detail(self, response: requests.Response) -> str:
         """PostHog's own sentence in an error, in one line; "" if there is none. All of a longer one is logged at DEBUG,
@@ -133,20 +139,22 @@ class Answers:
         return PostHogError(_reason(response, what), where=self._places.get(response))
 
 
-def _read(response: requests.Response) -> _Body | PostHogError:
-    content = response.content
+def _read(response: requests.Response, content: bytes) -> _Body | PostHogError:
+    """What is in `content`, the body of `response`."""
     if content[:100].lstrip().startswith(b"{"):
         decode = exact_json.decoder(content)
         try:
             return _Body(decode(content), decode)
         except TooDeep:
-            return _read_in_pieces(response, decode)
+            return _read_in_pieces(response, content, decode)
         except ValueError:
             pass
     return PostHogError(_reason(response, "it is not a JSON object"))
 
 
-def _read_in_pieces(response: requests.Response, decode: Callable[[bytes | str], Any]) -> _Body | PostHogError:
+def _read_in_pieces(
+    response: requests.Response, content: bytes, decode: Callable[[bytes | str], Any]
+) -> _Body | PostHogError:
     """What can be emitted of an answer that is nested too deeply: one such row must not hide the others.
 
     One that was cut off is none: all of it is asked for again.
@@ -154,7 +162,7 @@ def _read_in_pieces(response: requests.Response, decode: Callable[[bytes | str],
     deep: dict[int, dict[int | str, str]] = {}
     value: dict[str, Any] = {}
     try:
-        for name, text in exact_json.pieces(response.content).items():
+        for name, text in exact_json.pieces(content).items():
             is_list = name == "results" and text.lstrip().startswith(b"[")
             value[str(name)] = _rows(text, decode, deep) if is_list else decode(text)
     except TooDeep as too_deep:
@@ -199,7 +207,12 @@ def _reason(response: requests.Response, what: str) -> str:
 
 def offset(url: str) -> int:
     """The `offset` that `url` asks for; 0 where it names none."""
+    return number_in(url, "offset")
+
+
+def number_in(url: str, parameter: str) -> int:
+    """The number that `url` gives a `parameter`; 0 where it gives none."""
     try:
-        return int(parse_qs(urlsplit(url).query).get("offset", ["0"])[-1])
+        return int(parse_qs(urlsplit(url).query).get(parameter, ["0"])[-1])
     except (AttributeError, TypeError, ValueError):
         return 0

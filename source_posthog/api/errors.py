@@ -3,6 +3,7 @@
     PostHogError              a stream, or a part of it, could not be read; in words for whoever runs the sync
         Outage                PostHog is of no use at the moment, whatever it is asked
         NestedTooDeeply       an answer cannot be emitted
+        UnknownObject         PostHog does not have what a stream reads, in whatever project
         QueryError            a query of the user's own cannot be read as it is
     requests.RequestException
         RedirectRefused       PostHog sends us to another place
@@ -42,19 +43,23 @@ class Where:
     Attributes:
         project: its id; "" or None for a request that is about no single project.
         window: the window's start and end; "" for streams without windows.
+        organization: the id of that which it is about, where it is about one.
     """
 
     stream: str
     project: Any = None
     window: str = ""
+    organization: Any = None
 
     @classmethod
     def of(cls, stream: str, stream_slice: Mapping[str, Any] | None) -> "Where":
-        return cls(stream, (stream_slice or {}).get("project_id"))
+        named = stream_slice or {}
+        return cls(stream, named.get("project_id"), organization=named.get("organization_id"))
 
     def __str__(self) -> str:
         project = f", project {self.project}" if self.project else ""
-        return f"Stream {self.stream}{project}" + (f", window {self.window}" if self.window else "")
+        organization = f", organization {self.organization}" if self.organization else ""
+        return f"Stream {self.stream}{project}{organization}" + (f", window {self.window}" if self.window else "")
 
 
 class PostHogError(AirbyteTracedException):
@@ -88,6 +93,10 @@ class Outage(PostHogError):
     """Nothing more can be read, or nothing more of a stream: the same sentence for every request, wherever it was."""
 
 
+class UnknownObject(PostHogError):
+    """PostHog does not have what a stream reads, in whatever project."""
+
+
 class NestedTooDeeply(PostHogError):
     """An answer cannot be emitted as records, or not all of it; asking again would not change it."""
 
@@ -97,7 +106,8 @@ def located(error: AirbyteTracedException, where: Where, then: str = "") -> Post
     if isinstance(error, Outage):
         return error
     reason = error.reason if isinstance(error, PostHogError) else str(error)
-    return PostHogError(reason, error.failure_type, where, then, error.internal_message, error)
+    kind = UnknownObject if isinstance(error, UnknownObject) else PostHogError
+    return kind(reason, error.failure_type, where, then, error.internal_message, error)
 
 
 class QueryError(PostHogError):

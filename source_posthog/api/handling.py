@@ -14,7 +14,14 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
 from source_posthog.api import modifiers
-from source_posthog.api.errors import LargeBody, NestedTooDeeply, PostHogError, RedirectRefused, UnknownModifiers
+from source_posthog.api.errors import (
+    LargeBody,
+    NestedTooDeeply,
+    PostHogError,
+    RedirectRefused,
+    UnknownModifiers,
+    UnknownObject,
+)
 from source_posthog.api.health import Trouble, certificate_fault, is_success, meant_status, trouble_of
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, TooLarge, TooSlow
@@ -34,12 +41,16 @@ class PostHogErrorHandler(DefaultErrorHandler):
     Attributes:
         unretried_codes: the statuses of an answer that is not asked for again: whoever asked may ask for less, or do
             without it. With any, a read that times out is such an answer too.
+        is_array: a good answer may be an array of rows by itself.
+        needs: what a PostHog needs to have what the stream asks for; "" where all have it.
     """
 
     # PostHogBackoff gives up, much earlier.
     max_retries: int | str | None = 10_000
     max_time: int = A_WEEK
     unretried_codes: list[int] = field(default_factory=list)
+    is_array: bool = False
+    needs: str = ""
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -57,8 +68,15 @@ class PostHogErrorHandler(DefaultErrorHandler):
         resolution = self._resolution(response_or_exception)
         if resolution.response_action == ResponseAction.FAIL:
             words = trouble_of(response_or_exception, self.sync.answers).words
-            raise PostHogError(resolution.error_message or words, resolution.failure_type or FailureType.system_error)
+            error = UnknownObject if self._is_unknown(response_or_exception) else PostHogError
+            raise error(resolution.error_message or words, resolution.failure_type or FailureType.system_error)
         return resolution
+
+    def _is_unknown(self, response_or_exception: requests.Response | Exception | None) -> bool:
+        """Whether PostHog says that it has no such object, in whatever project."""
+        if not self.needs or not isinstance(response_or_exception, requests.Response):
+            return False
+        return self.sync.answers.code(response_or_exception) == "not_found"
 
     def _resolution(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response) and is_success(response_or_exception):
@@ -104,6 +122,8 @@ class PostHogErrorHandler(DefaultErrorHandler):
         return super().interpret_response(_Quoted(response, {**body, "detail": self.sync.answers.detail(response)}))
 
     def _interpret_success(self, response: requests.Response) -> ErrorResolution:
+        if self.is_array:
+            self.sync.answers.expect_array(response)
         try:
             self.sync.answers.body(response)
         except NestedTooDeeply:

@@ -67,7 +67,7 @@ class PostHogRequester(HttpRequester):
         )
 
     def send_request(self, *arguments: Any, **options: Any) -> requests.Response | None:
-        """The answer; one that is not `ok` says that the project of the slice is gone.
+        """The answer; one that is not `ok` says that the project of the slice is gone, or that it has nothing to read.
 
         Raises PostHogError, which says where, if PostHog refuses, or gives no usable answer in time; and TooSlow or
         NotAccepted where the manifest says that it is not asked again (`unretried_codes`).
@@ -76,7 +76,7 @@ class PostHogRequester(HttpRequester):
         self.sync.health.require(self.name)
         with locating(where):
             response = self._send(*arguments, **options)
-            if response is not None and not response.ok:
+            if response is not None and not response.ok and response.status_code != requests.codes.bad_request:
                 self._require_gone(response, where)
         if response is not None:
             self.sync.answers.locate(response, where)

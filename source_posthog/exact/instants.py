@@ -43,6 +43,14 @@ def iso(at: datetime) -> str:
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def duration(text: str) -> timedelta:
+    """The time that an ISO 8601 duration (P2D, PT1H) names; zero if it is "". Raises ValueError for anything else."""
+    parsed = pendulum.parse(text) if text else timedelta(0)
+    if not isinstance(parsed, timedelta):
+        raise ValueError(f"{text!r} is not an ISO 8601 duration")
+    return timedelta(microseconds=round(parsed.total_seconds() * 1e6))  # pendulum's own do not mix with datetimes
+
+
 def rounded_down(at: datetime, step: timedelta) -> datetime:
     """The latest multiple of `step`, which divides a second, that is not after `at`."""
     return at - timedelta(microseconds=at.microsecond % (step // MICROSECOND))

@@ -48,7 +48,7 @@ def endings(names: Collection[str], known: Collection[str]) -> Iterator[AirbyteM
 def _unknown(names: list[str], known: Collection[str]) -> AirbyteTracedException:
     return AirbyteTracedException(
         message=f"The catalog names streams that do not exist: {', '.join(names)}. Refresh the schema of the "
-        f"connection, or remove them; the streams are {', '.join(known)}.",
+        f"connection, or remove them; the streams are {', '.join(known)}, and those that `extra_streams` names.",
         failure_type=FailureType.config_error,
     )
 

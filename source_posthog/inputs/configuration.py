@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,8 +92,11 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
         elif "base_url" not in sentences and not is_reachable(base_url):
             rule = _rule(specification["properties"]["base_url"])
             sentences["base_url"] = f"The option `base_url` must be {rule}. Its host or port is not valid."
+    extra = specification["properties"]["extra_streams"]["items"]["enum"]
+    if "extra_streams" in sentences and (sentence := _extra_streams_fault(config["extra_streams"], extra, streams)):
+        sentences["extra_streams"] = sentence
     if isinstance(config, Mapping) and "queries" in config:
-        sentences["queries"] = queries_fault(config["queries"], streams)  # more than a schema can say
+        sentences["queries"] = queries_fault(config["queries"], {*streams, *extra})  # more than a schema can say
     return " ".join(sentences[option] for option in sorted(sentences) if sentences[option])
 
 
@@ -116,6 +120,21 @@ def _option_sentence(option: str, error: ValidationError, specification: Mapping
     return f"The option `{option}` must be {_rule(schema)}."
 
 
+def _extra_streams_fault(given: Any, known: Collection[str], built_in: Collection[str]) -> str:
+    """Which of the names `given` is no extra stream, and the nearest one that is; "" where it is not the names."""
+    if not isinstance(given, list):
+        return ""
+    for place, name in enumerate(given, start=1):
+        if name in known:
+            continue
+        if name in built_in:
+            return f"Entry {place} of `extra_streams` is one of the seven streams, which are always there: remove it."
+        near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        advice = f"Did you mean `{near[0]}`?" if near else f"They are {', '.join(known)}."
+        return f"Entry {place} of `extra_streams` is not the name of an extra stream. {advice}"
+    return ""
+
+
 def _rule(schema: Mapping[str, Any]) -> str:
     """What a value must be, in words: the spec's own `pattern_descriptor`, else its values, or its type and bounds."""
     if "pattern_descriptor" in schema:
@@ -124,6 +143,8 @@ def _rule(schema: Mapping[str, Any]) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     if "minimum" in schema:
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    if schema.get("items", {}).get("type") == "string":
+        return "a list of names"
     if schema.get("items", {}).get("type") == "integer":
         return "a list of positive numbers"
     return {"array": "a list", "string": "a string", "object": "an object"}.get(schema["type"], str(schema["type"]))

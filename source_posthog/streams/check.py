@@ -1,17 +1,18 @@
 """What a key may read, reported before a sync finds out."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airbyte_cdk.models import AirbyteConnectionStatus, AirbyteStream, FailureType, Status
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
+from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
 from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
-# A project can refuse what the next one allows; a scope that is missing is refused by all.
-PROJECTS_TO_PROBE = 3
+# A project, or an organization, can refuse what the next one allows; a scope that is missing is refused by all.
+PARTITIONS_TO_PROBE = 3
 
 
 def list_projects(streams: list[AbstractStream]) -> list[Record]:
@@ -75,22 +76,33 @@ def refusal_of_query(probes: list[AbstractStream], logger: logging.Logger) -> Ai
 
 
 def _refusal(probe: AbstractStream) -> AirbyteTracedException | None:
-    """Why the stream cannot be read; None if it can, in one of the first projects."""
+    """Why the stream cannot be read; None if it can, in one of the first projects or organizations."""
     refusal: AirbyteTracedException | None = None
     asked: set[Any] = set()
-    for partition in probe.generate_partitions():
-        project = (partition.to_slice() or {}).get("project_id")
-        if project in asked:  # what it refused once it is not asked for again, which is no answer
+    for partition in _partitions(probe):
+        if isinstance(partition, AirbyteTracedException):
+            return refusal or partition
+        where = partition.to_slice() or {}
+        owner = where.get("project_id", where.get("organization_id"))
+        if owner in asked:  # what it refused once it is not asked for again, which is no answer
             continue
-        if len(asked) == PROJECTS_TO_PROBE:
+        if len(asked) == PARTITIONS_TO_PROBE:
             break
-        asked.add(project)
+        asked.add(owner)
         try:
             next(iter(partition.read()), None)
             return None
         except AirbyteTracedException as error:
             refusal = refusal or error
     return refusal
+
+
+def _partitions(probe: AbstractStream) -> Iterator[Partition | AirbyteTracedException]:
+    """The partitions of `probe`, or why PostHog refuses them: the organizations of a key, for example."""
+    try:
+        yield from probe.generate_partitions()
+    except AirbyteTracedException as error:
+        yield error
 
 
 def failed(message: str) -> AirbyteConnectionStatus:

@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pendulum
 from airbyte_cdk.sources.declarative.datetime.datetime_parser import DatetimeParser
 from airbyte_cdk.sources.declarative.interpolation import InterpolatedString
 from airbyte_cdk.sources.declarative.yaml_declarative_source import YamlDeclarativeSource
 
 from source_posthog.exact.events.windows import Plan
-from source_posthog.exact.instants import MICROSECOND, instant
+from source_posthog.exact.instants import MICROSECOND, duration, instant
 
 MANIFEST = Path(__file__).parents[1] / "manifest.yaml"
 
@@ -53,11 +52,7 @@ class DeclaredWindows:
 
     def duration(self, declared: str) -> timedelta:
         """The ISO 8601 duration that `declared` is for the configuration; zero if it is empty."""
-        text = str(InterpolatedString.create(declared, parameters={}).eval(self.config)) if declared else ""
-        parsed = pendulum.parse(text) if text else timedelta(0)
-        if not isinstance(parsed, timedelta):
-            raise ValueError(f"{declared!r} is not an ISO 8601 duration: {text!r}")
-        return timedelta(microseconds=round(parsed.total_seconds() * 1e6))  # pendulum's own do not mix with datetimes
+        return duration(str(InterpolatedString.create(declared, parameters={}).eval(self.config)) if declared else "")
 
     def _instant(self, name: str) -> datetime | None:
         declared = self.incremental_sync.get(name)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 from airbyte_cdk.models import FailureType
@@ -24,7 +25,7 @@ class InsightsRetriever(ListRetriever):
     that insight; it is then read with `basic=true`.
     """
 
-    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, int]) -> requests.Response | None:
+    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, Any]) -> requests.Response | None:
         """The insight that `params` ask for, without its result if need be.
 
         Raises PostHogError where it cannot be read even without its result.

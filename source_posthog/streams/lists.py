@@ -1,6 +1,6 @@
 """Pages of the lists other than events: `{count, next, previous, results}`, paged by offset over a live table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_posthog.api.answers import offset
-from source_posthog.api.errors import Where, one_line
+from source_posthog.api.errors import Skipped, UnknownObject, Where, one_line
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import Unanswered
@@ -27,9 +27,11 @@ class ResultsExtractor(RecordExtractor):
     The stock DpathExtractor walks the whole body and takes a missing `results` for an empty page; here it is an error.
 
     Attributes:
+        key: the field that tells rows apart.
         single_row: the answer may also be one row by itself, as `/api/projects/:id/` gives it.
     """
 
+    key: str = "id"
     single_row: bool = False
     sync: Sync = field(default_factory=Sync)
 
@@ -38,7 +40,7 @@ class ResultsExtractor(RecordExtractor):
         if self.single_row and (row := answers.single_row(response)):
             return [row]
         deep = answers.deep_rows(response)
-        return [row for place, row in enumerate(answers.rows(response)) if place not in deep]
+        return [row for place, row in enumerate(answers.rows(response, self.key)) if place not in deep]
 
 
 @dataclass
@@ -85,10 +87,12 @@ class ListRetriever(SimpleRetriever):
 
     Attributes:
         page_size: rows of a page, as long as that goes well. That of `sync` replaces it.
+        key: the field that tells rows apart.
     """
 
     requester: PostHogRequester
     page_size: int = 100
+    key: str = "id"
     sync: Sync = field(default_factory=Sync)
 
     def read_records(
@@ -96,55 +100,83 @@ class ListRetriever(SimpleRetriever):
     ) -> Iterable[Record]:
         """The rows of the list, for the project of `stream_slice`.
 
-        Raises PostHogError where one cannot be read, and at the end where one cannot be emitted.
+        Raises PostHogError where one cannot be read, and at the end where one cannot be emitted. That PostHog has no
+        such list is raised for the first project or organization alone.
         """
-        start: int | None = 0
+        unemitted = Unemitted(Where.of(self.name, stream_slice), self.sync.log)
+        try:
+            yield from self._records_of(records_schema, stream_slice, unemitted)
+        except Skipped:
+            pass
+        except UnknownObject as error:
+            if not self._is_told(error, unemitted.where):
+                raise
+        unemitted.require_none()
+
+    def _is_told(self, error: UnknownObject, where: Where) -> bool:
+        """Whether another project or organization has failed with the same; `check` and other streams ask each."""
+        if self.sync.is_check or not (where.project or where.organization):
+            return False
+        return self.sync.once(("is unknown", self.name), lambda: error) is not error
+
+    def _records_of(
+        self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted
+    ) -> Iterable[Record]:
+        """The records of all pages; what cannot be emitted goes into `unemitted`."""
+        for response in self._pages(stream_slice):
+            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
+            for id in self._deep_ids(response):
+                unemitted.add(id)
+
+    def _deep_ids(self, response: requests.Response) -> list[Any]:
+        """The ids of the rows of a page that are nested too deeply to be emitted."""
+        answers = self.sync.answers
+        return [answers.rows(response, self.key)[place][self.key] for place in answers.deep_rows(response)]
+
+    def _pages(self, stream_slice: StreamSlice | None, start: Any = 0) -> Iterator[requests.Response]:
+        """The pages of the list, from `start` to its end. Raises Skipped where its project is gone."""
         most = self.sync.page_size or self.page_size
-        limit, unemitted = RowLimit(most, most), Unemitted(Where.of(self.name, stream_slice), self.sync.log)
+        limit = RowLimit(most, most)
         while start is not None:
             response = self._page(stream_slice, start, limit)
             if response is None or not response.ok:  # the project is gone, and the requester has said so
-                return
-            yield from self.record_selector.select_records(response, {}, records_schema, stream_slice)
-            for place in self.sync.answers.deep_rows(response):
-                unemitted.add(self.sync.answers.rows(response)[place]["id"])
-            start = next_offset(response, start, self.sync)
-        unemitted.require_none()
+                raise Skipped
+            yield response
+            start = self._next_offset(response, start)
 
-    def _page(self, stream_slice: StreamSlice | None, start: int, limit: RowLimit) -> requests.Response | None:
+    def _next_offset(self, response: requests.Response, before: Any) -> Any:
+        """The offset in the `next` of a page that was asked for with the offset `before`; None at the end of the list.
+
+        Only its offset is taken, since behind a proxy `next` can name another host, which must not get the key.
+        Raises PostHogError where it does not lead on.
+        """
+        following = self.sync.answers.readable(response).get("next")
+        if not following:
+            return None
+        if offset(following) <= before:
+            raise self.sync.answers.unusable(response, f"its `next` does not advance ({one_line(repr(following))})")
+        return offset(following)
+
+    def _page(self, stream_slice: StreamSlice | None, start: Any, limit: RowLimit) -> requests.Response | None:
         """The page at `start`, of as many rows as PostHog can answer for."""
         while limit.rows > 1:
             try:
                 response = self.requester.send_request(
-                    stream_slice=stream_slice, request_params=_params(start, limit.rows)
+                    stream_slice=stream_slice, request_params=self._params(start, limit.rows)
                 )
             except Unanswered:
                 limit.failed()
                 continue
             limit.answered()
             return response
-        response = self._one_row(stream_slice, _params(start, 1))
+        response = self._one_row(stream_slice, self._params(start, 1))
         limit.answered()
         return response
 
-    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, int]) -> requests.Response | None:
+    def _params(self, start: Any, rows: int) -> dict[str, Any]:
+        """The parameters that ask for the page at `start`, of so many rows."""
+        return {"limit": rows, "offset": start} if start else {"limit": rows}
+
+    def _one_row(self, stream_slice: StreamSlice | None, params: Mapping[str, Any]) -> requests.Response | None:
         """The page of the one row that `params` ask for: the least that can be asked for."""
         return self.requester.send_patiently(stream_slice=stream_slice, request_params=params)
-
-
-def _params(start: int, limit: int) -> dict[str, int]:
-    return {"limit": limit, "offset": start} if start else {"limit": limit}
-
-
-def next_offset(response: requests.Response, before: int, sync: Sync) -> int | None:
-    """The offset in the `next` of a page that was asked for with the offset `before`; None at the end of the list.
-
-    Only its offset is taken, since behind a proxy `next` can name another host, which must not get the key.
-    Raises PostHogError where it does not lead on.
-    """
-    following = sync.answers.readable(response).get("next")
-    if not following:
-        return None
-    if offset(following) <= before:
-        raise sync.answers.unusable(response, f"its `next` does not advance ({one_line(repr(following))})")
-    return offset(following)

@@ -15,7 +15,7 @@ from airbyte_cdk.sources.types import Record, StreamSlice, StreamState
 
 from source_posthog.api.errors import PostHogError
 from source_posthog.exact.instants import instant, iso
-from source_posthog.streams.projects import ProjectsRouter
+from source_posthog.streams.parents import ParentRouter
 from source_posthog.streams.state_messages import StateMessages
 
 
@@ -28,11 +28,11 @@ class QueryCursor(Cursor, PartitionRouter):
     The stock cursors know instants only, write another form of state, and move at the end of a partition.
 
     Attributes:
-        projects: gives the projects.
+        parents: gives the partitions: the projects, or the organizations.
         column: the query's `cursor_field`; "" where there is none, and then this is no cursor.
     """
 
-    projects: ProjectsRouter
+    parents: ParentRouter
     column: str = ""
 
     def __post_init__(self) -> None:
@@ -53,13 +53,17 @@ class QueryCursor(Cursor, PartitionRouter):
         self._is_incremental = is_incremental
         self._states = StateMessages(stream_name, state_manager, message_repository)
         for project, entry in (self._states.given if is_incremental else {}).items():
-            if not isinstance(entry, Mapping) or _is_beyond_time(entry.get(self.column)):
+            if not isinstance(entry, Mapping) or not self._is_valid(entry.get(self.column)):
                 raise PostHogError(
-                    f'The state of project {project} in stream {stream_name} is not valid: it must be {{"'
-                    f'{self.column}": ...}}. Correct the state, or clear the stream.',
+                    f"The state of {self.parents.key.removesuffix('_id')} {project} in stream {stream_name} is not "
+                    f'valid: it must be {{"{self.column}": ...}}. Correct the state, or clear the stream.',
                     FailureType.config_error,
                 )
             self._entries[project] = dict(entry)
+
+    def _is_valid(self, value: Any) -> bool:
+        """Whether a state can have this `value` of the cursor."""
+        return not _is_beyond_time(value)
 
     @property
     def is_incremental(self) -> bool:
@@ -73,7 +77,7 @@ class QueryCursor(Cursor, PartitionRouter):
     # --- projects
 
     def stream_slices(self) -> Iterable[StreamSlice]:
-        return self.projects.stream_slices()
+        return self.parents.stream_slices()
 
     def get_stream_state(self) -> Mapping[str, StreamState] | None:
         return None

@@ -16,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.mutants.api_rules import API_RULES
+from tools.mutants.extra_rules import EXTRA_RULES
 from tools.mutants.late_rules import LATE_RULES
+from tools.mutants.list_rules import LIST_RULES
 from tools.mutants.progress_rules import PROGRESS_RULES
 from tools.mutants.query_rules import QUERY_RULES
 from tools.mutants.query_stream_rules import QUERY_STREAM_RULES
@@ -93,7 +95,9 @@ RULES = (
     *QUERY_RULES,
     *QUERY_STREAM_RULES,
     *API_RULES,
+    *LIST_RULES,
     *SENDING_RULES,
+    *EXTRA_RULES,
     *OTHER_RULES,
 )
 

@@ -48,7 +48,7 @@ UNREADABLE = [
     Rule(
         "a page that is cut off is none",
         ANSWERS,
-        "            return _read_in_pieces(response, decode)\n",
+        "            return _read_in_pieces(response, content, decode)\n",
         "            return NestedTooDeeply(_reason(response, ''))\n",
         UNREADABLE_TESTS,
     ),
@@ -59,15 +59,15 @@ PAGES = [
     Rule(
         "lists follow `next` and not the size of the page",
         LISTS,
-        "start = next_offset(response, start, self.sync)",
-        "start = next_offset(response, start, self.sync) if len(self.sync.answers.rows(response)) >= 100 else None",
+        "start = self._next_offset(response, start)",
+        "start = self._next_offset(response, start) if len(self.sync.answers.rows(response)) >= 100 else None",
         LISTS_TESTS,
     ),
     Rule(
         "a `next` leads on",
         LISTS,
-        "if offset(following) <= before:\n        raise",
-        "if offset(following) <= before:\n        return None\n        raise",
+        "if offset(following) <= before:\n            raise",
+        "if offset(following) <= before:\n            return None\n            raise",
         LISTS_TESTS,
     ),
     Rule("a page that is too much shrinks", LISTS, "max(self.rows // SHRINK, 1)", "max(self.rows - 1, 1)", LISTS_TESTS),
@@ -106,7 +106,13 @@ REFUSALS = [
         "        return super().json()\n",
         REFUSALS_TESTS,
     ),
-    Rule("an id is a string or a number", ANSWERS, "if type(id) not in (str, int):", "if id is None:", REFUSALS_TESTS),
+    Rule(
+        "an id is a string or a number",
+        ANSWERS,
+        "if type(value) not in (str, int):",
+        "if value is None:",
+        REFUSALS_TESTS,
+    ),
     Rule(
         "a request takes from each bucket",
         CLIENT,
