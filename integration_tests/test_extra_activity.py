@@ -130,6 +130,14 @@ def test_a_sync_that_stops_between_pages_claims_nothing() -> None:
     require(read(server, STREAM, state=failed.state), *[row["id"] for row in log_of(server)])
 
 
+def test_pages_that_are_too_large_are_asked_for_with_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("source_posthog.api.client.MOST_BYTES_OF_AN_ANSWER", 40_000)
+    server = posthog(*[{**row, "detail": {"name": "x" * 9_000}} for row in logged(12)])
+    require(read(server, STREAM), *[row["id"] for row in log_of(server)])
+    sizes = [int(seen.query["page_size"]) for seen in server.requests if seen.stream == STREAM]
+    assert (sizes[0], min(sizes)) == (1000, 3)
+
+
 def test_a_project_that_is_gone_in_the_middle_keeps_its_state() -> None:
     server = posthog(*logged(46), extra_cap=5)
     server.faults.add(Fault(stream=STREAM, skip=3, times=None, **not_found()))

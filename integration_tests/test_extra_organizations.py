@@ -188,7 +188,10 @@ def test_a_member_who_changes_while_the_list_is_read_comes_with_the_next_sync() 
 
 
 def test_where_members_are_missing_the_state_stays() -> None:
-    server = with_members(*[member(drf_time(START), f"{place:02}") for place in range(40)], extra_cap=5, moves=10**6)
+    """All joined at one instant, so the list can move, and were changed an hour apart."""
+    changed = [drf_time(START - place * 60 * MINUTE) for place in range(40)]
+    rows = [member(drf_time(START), f"{place:02}", updated_at=at) for place, at in enumerate(changed)]
+    server = with_members(*rows, extra_cap=5, moves=10**6)
     first = synced(server)
     assert first.status == 0
     assert len(first.ids(MEMBERS)) < 40

@@ -1,6 +1,7 @@
 """What each stream asks for, as the manifest says it: path, parameters, pager, primary key."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -155,3 +156,28 @@ def test_the_request_budget_is_below_the_throttles_of_the_cloud_and_for_the_clou
     ]
     hosts = {matcher["url_base"] for policy in budget["policies"] for matcher in policy["matchers"]}
     assert hosts == {"https://us.posthog.com", "https://eu.posthog.com", "https://app.posthog.com"}
+
+
+@pytest.mark.parametrize(
+    ("path", "an_hour"),
+    [
+        ("projects/7/events", [1140]),
+        ("projects/7/session_recordings", [1140]),
+        ("projects/7/insights", [1140]),
+        ("projects/7/persons", []),
+        ("projects/7/activity_log", [4560]),
+        ("organizations/0190a000/members", [4560]),
+    ],
+)
+def test_a_list_takes_from_the_buckets_that_posthog_counts_it_in(path: str, an_hour: list[int]) -> None:
+    budget = yaml.safe_load(Path(MANIFEST).read_text())["api_budget"]
+    found = [
+        {rate["interval"]: rate["limit"] for rate in policy["rates"]}
+        for policy in budget["policies"]
+        if any(
+            matcher["method"] == "GET" and re.search(matcher["url_path_pattern"], f"/api/{path}")
+            for matcher in policy["matchers"]
+        )
+    ]
+    assert [one["PT1H"] for one in found if "PT1H" in one] == an_hour
+    assert len([one for one in found if "PT1M" in one]) == 1

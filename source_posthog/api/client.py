@@ -93,7 +93,8 @@ class TimedBody:
 
 def _rows_asked_for(request: requests.PreparedRequest) -> int:
     """The limit of a list, or of an EventsQuery; 1 where there is none."""
-    limit: Any = dict(parse_qsl(urlsplit(str(request.url)).query)).get("limit", 1)
+    asked = dict(parse_qsl(urlsplit(str(request.url)).query))
+    limit: Any = asked.get("limit", asked.get("page_size", 1))
     if isinstance(request.body, bytes):
         with suppress(ValueError, AttributeError):
             limit = orjson.loads(request.body).get("query", {}).get("limit", 1)
