@@ -16,7 +16,9 @@ from unittest.mock import patch
 import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.harness.connector import arguments, catalog, config
+from integration_tests.harness import dense as dense_days
+from integration_tests.harness.connector import QUERY, arguments, catalog, config
+from integration_tests.harness.dense import SMALL_PAGES
 from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     DAY,
@@ -36,6 +38,11 @@ MORE_THAN_THE_QUEUE_HOLDS = 25_000
 START = microseconds("2026-01-01T00:00:00Z")
 
 
+@pytest.fixture(autouse=True)
+def waits() -> None:
+    """They take their time."""
+
+
 @dataclass
 class Moments:
     """A PostHog with many events and few cohorts, and the moments that the tests wait for."""
@@ -53,14 +60,16 @@ class Moments:
             self.full.set()
         return False
 
-    def refuse(self, stream: str) -> None:
-        """Throttle `stream` for 2,000 s from now on."""
+    def refuse(self, stream: str, skip: int = 0) -> None:
+        """Throttle `stream` for 2,000 s from now on, or after so many requests."""
 
         def note(_: Seen) -> bool:
-            self.throttled.set()
+            if fault.skipped == skip:
+                self.throttled.set()
             return True
 
-        self.posthog.faults.add(Fault(stream=stream, when=note, times=None, **throttled(2000)))
+        fault = Fault(stream=stream, skip=skip, when=note, times=None, **throttled(2000))
+        self.posthog.faults.add(fault)
 
 
 @pytest.fixture
@@ -172,8 +181,10 @@ def test_a_python_program_that_stops_iterating_ends(server: Moments, body: str, 
         assert running.returncode == status
 
 
-def workers_of(before: set[threading.Thread]) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("worker")]
+def threads_of(before: set[threading.Thread]) -> list[threading.Thread]:
+    """The threads of the connector that were not there before."""
+    found = (thread for thread in threading.enumerate() if thread not in before)
+    return [thread for thread in found if thread.name.startswith(("worker", "ahead"))]
 
 
 def stop_by_close(messages: Iterator[object]) -> None:
@@ -199,12 +210,31 @@ def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
     with patch.object(engine, "LONGEST_QUEUE", queue), answers_from(PostHog(account_with(events), cap=100)):
         messages = SourcePosthog().read(None, config(URL), wanted)
         assert any(message.type.value == "RECORD" for message in messages)
-        running = workers_of(before)
+        running = threads_of(before)
         assert running
         stop(messages)
         for thread in running:
             thread.join(ENOUGH)
-    assert workers_of(before) == []
+    assert threads_of(before) == []
+
+
+def test_such_a_program_keeps_none_that_waits_for_a_throttle_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a worker nor what is asked for ahead."""
+    for name, value in SMALL_PAGES.items():
+        monkeypatch.setattr(name, value)
+    before, moments = set(threading.enumerate()), Moments("", dense_days.server(dense_days.dense(3, 1500)))
+    moments.refuse("query", skip=8)
+    wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))
+    with answers_from(moments.posthog):
+        messages = SourcePosthog().read(None, config(URL, **QUERY.options), wanted)
+        assert any(message.type.value == "RECORD" for message in messages)
+        assert moments.throttled.wait(ENOUGH)
+        running = threads_of(before)
+        assert {thread.name.partition("-")[0] for thread in running} == {"worker", "ahead"}
+        stop_by_close(messages)
+        for thread in running:
+            thread.join(ENOUGH)
+    assert threads_of(before) == []
 
 
 def test_a_sync_that_came_to_its_end_leaves_no_thread() -> None:
@@ -213,6 +243,6 @@ def test_a_sync_that_came_to_its_end_leaves_no_thread() -> None:
     with answers_from(PostHog(account_with({7: make_events(10, random.Random(1), start=START, span=DAY)}))):
         for message in SourcePosthog().read(None, config(URL), wanted):
             assert message
-    for thread in workers_of(before):
+    for thread in threads_of(before):
         thread.join(ENOUGH)
-    assert workers_of(before) == []
+    assert threads_of(before) == []

@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -10,59 +9,35 @@ import pytest
 from airbyte_cdk.utils import AirbyteTracedException
 
 from integration_tests.harness.connector import QUERY, Output, events_state
+from integration_tests.harness.dense import (
+    CAP,
+    HOUR,
+    SMALL_PAGES,
+    START,
+    at,
+    claims_without_record,
+    dense,
+    ids,
+    server,
+    sparse,
+    until_half_day,
+)
 from integration_tests.harness.in_process import answers_from, messages, now_is, sync
-from posthog_server import DAY, SECOND, Account, Age, Event, Fault, PostHog, account_with, event
-from posthog_server.conditions import hash_of_distinct_id, hash_of_id
-from posthog_server.values import EPOCH
-from source_posthog.exact.instants import instant
+from posthog_server import DAY, Age, Fault, PostHog
 
-HOUR = 3600 * SECOND
-START = (instant("2026-01-01T00:00:00Z") - EPOCH) // timedelta(microseconds=1)
-NAMES = ["$autocapture", "$pageview", "", "it's", "back\\slash", "{brace}", "bell\a", "emoji 😀", "x" * 200, "línea\n"]
-CAP = 100  # rows of an answer: a day of more is a dense one
 NOW = START + 20 * DAY + 5 * HOUR
 
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of a hundred rows from the first on, not of ten thousand."""
-    monkeypatch.setattr("source_posthog.streams.events.FIRST_LIMIT", CAP)
-    monkeypatch.setattr("source_posthog.exact.events.page_size.USUAL_LIMIT", CAP)
-
-
-def dense(day: int, number: int, seed: int = 0, people: int = 40, size: int = 0, busy: float = 0.3) -> list[Event]:
-    """So many events of the UTC day with this number, most of one name, and many of one person."""
-    rng = random.Random(f"{day} {seed}")
-    made = []
-    for _ in range(number):
-        one = event(START + day * DAY + rng.randrange(DAY))
-        one.event = rng.choice(NAMES) if rng.random() < 0.4 else NAMES[0]
-        one.properties = {"text": "x" * size} if size else {}
-        one.distinct_id = "busy" if rng.random() < busy else f"person {rng.randrange(people)}"
-        made.append(one)
-    return made
-
-
-def sparse(days: range, each: int = 3) -> list[Event]:
-    return [event(START + day * DAY + place * HOUR) for day in days for place in range(each)]
+    for name, value in SMALL_PAGES.items():
+        monkeypatch.setattr(name, value)
 
 
 def read(posthog: PostHog, state: dict[str, Any] | None = None, at: int = NOW, **options: Any) -> Output:
     with answers_from(posthog), now_is(at):
         return sync(events_state(state) if state else None, **{**QUERY.options, **options})
-
-
-def server(*events: list[Event], **options: Any) -> PostHog:
-    made: Account = account_with({7 + place: found for place, found in enumerate(events)})
-    return PostHog(made, **{"query_cap": CAP, **options})
-
-
-def ids(posthog: PostHog) -> list[tuple[int, str]]:
-    return sorted((one.id, each.id) for one in posthog.account.projects.values() for each in one.events)
-
-
-def key(one: Event) -> tuple[bytes, int, int]:
-    return one.event.encode(), hash_of_distinct_id(one), hash_of_id(one)
 
 
 def kinds(posthog: PostHog) -> Counter[str]:
@@ -76,39 +51,10 @@ def _kind(query: dict[str, Any]) -> str:
     return "keys" if any("event " in one for one in query.get("where", [])) else "time"
 
 
-def claims_without_record(output: Output, posthog: PostHog) -> list[str]:
-    """The states of `output` that say of an event that it is emitted, which was not before them."""
-    given: set[tuple[int, str]] = set()
-    wrong = []
-    for message in output.messages:
-        if message["type"] == "RECORD":
-            row = message["record"]["data"]
-            given.add((row["project_id"], row["id"]))
-        elif message["type"] == "STATE":
-            for project, entry in message["state"]["stream"]["stream_state"].items():
-                for one in posthog.account.projects[int(project)].events:
-                    if (int(project), one.id) not in given and is_claimed(one, entry):
-                        wrong.append(f"{project}, {one.id}: {entry}")
-    return wrong
-
-
-def is_claimed(one: Event, entry: dict[str, Any]) -> bool:
-    if one.at < at(entry["timestamp"]):
-        return True
-    half = entry.get("day")
-    if not half or not at(half["start"]) <= one.at < at(half["end"]):
-        return False
-    return key(one) < (half["event"].encode(), int(half["distinct_id"]), int(half["uuid"]))
-
-
 def newest_only(posthog: PostHog, output: Output, at: int = NOW) -> bool:
     """Whether the next sync repeats nothing but the newest events, at whose instant more can have come in."""
     repeated = read(posthog, output.states[-1], at=at).records("events")
     return all(row["timestamp"] == output.states[-1][str(row["project_id"])]["timestamp"] for row in repeated)
-
-
-def at(text: str) -> int:
-    return (instant(text) - EPOCH) // timedelta(microseconds=1)
 
 
 # --- every event once
@@ -121,7 +67,7 @@ def test_days_of_many_events_are_read_once_between_days_of_few() -> None:
     output = read(posthog)
     assert output.status == 0, output.errors
     assert output.keys("events") == ids(posthog)
-    assert claims_without_record(output, posthog) == []
+    assert claims_without_record(posthog, output) == []
     assert kinds(posthog)["map of days"] == 3
     assert kinds(posthog)["keys"] > 20
     assert newest_only(posthog, output)
@@ -146,7 +92,7 @@ def test_random_days_are_read_once_whatever_their_keys(seed: int) -> None:
     posthog = server(events, query_cap=rng.choice((30, 100)))
     output = read(posthog)
     assert output.keys("events") == ids(posthog)
-    assert claims_without_record(output, posthog) == []
+    assert claims_without_record(posthog, output) == []
 
 
 def test_events_of_one_id_are_several_where_they_differ_in_name_or_person() -> None:
@@ -178,11 +124,11 @@ def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arri
     with answers_from(posthog), now_is(NOW):
         got = list(islice(messages(None, **QUERY.options), lines))
     first = Output(got, "", 1)
-    assert claims_without_record(first, posthog) == []
+    assert claims_without_record(posthog, first) == []
     late = dense(3, 60, seed=5) + dense(8, 2, seed=5)
     for one in late:
         one.created_at = NOW + HOUR // 2
-    posthog.account.projects[7].events.add(late)
+    posthog.account.projects[7].add_events(late)
     second = read(posthog, first.states[-1] if first.states else None, at=NOW + 2 * HOUR)
     assert second.status == 0, second.errors
     assert sorted({*first.keys("events"), *second.keys("events")}) == ids(posthog)
@@ -191,6 +137,29 @@ def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arri
         repeated = {*first.keys("events")} & {*second.keys("events")}
         assert len(repeated) <= 3 * CAP
     assert newest_only(posthog, second, at=NOW + 4 * HOUR)
+
+
+@pytest.mark.parametrize("place", [1, 9])
+def test_a_backfill_is_read_in_the_order_of_storage_too_and_gone_on_with_within_a_day(place: int) -> None:
+    posthog = server(dense(2, 700) + dense(3, 900) + sparse(range(12, 14)))
+    state = read(posthog, start_date="2026-01-11T00:00:00Z")
+    posthog.account.projects[7].add_events(dense(14, 300))  # a dense day that is new is read beside it
+    posthog.requests.clear()
+    with answers_from(posthog), now_is(NOW + HOUR):
+        first = Output(list(until_half_day(messages(state.state, **QUERY.options), place, of_backfill=True)), "", 1)
+    more = dense(3, 30, seed=6) + dense(2, 9, seed=6)
+    for one in more:
+        one.created_at = NOW + HOUR + HOUR // 2
+    posthog.account.projects[7].add_events(more)
+    second = read(posthog, first.states[-1], at=NOW + 3 * HOUR)
+    assert claims_without_record(posthog, state, first, second) == []
+    assert sorted({*state.keys("events"), *first.keys("events"), *second.keys("events")}) == ids(posthog)
+    assert max(Counter(second.keys("events")).values()) == 1
+    assert len({*first.keys("events")} & {*second.keys("events")}) <= 3 * CAP
+    assert "before" not in second.states[-1]["7"]
+    assert kinds(posthog)["map of days"] >= 2
+    assert kinds(posthog)["keys"] > kinds(posthog)["time"]
+    assert newest_only(posthog, second, at=NOW + 5 * HOUR)
 
 
 def half_read(posthog: PostHog) -> dict[str, Any]:
@@ -256,7 +225,7 @@ def test_a_range_that_always_fails_fails_the_stream_and_the_next_sync_goes_on() 
     )
     output = read(posthog)
     assert output.status == 1
-    assert claims_without_record(output, posthog) == []
+    assert claims_without_record(posthog, output) == []
     posthog.faults.clear()
     second = read(posthog, output.states[-1])
     assert sorted({*output.keys("events"), *second.keys("events")}) == ids(posthog)

@@ -85,8 +85,7 @@ class Output(Queue[QueueItem]):
 class Workers(Executor):
     """At most `number` daemon threads.
 
-    The interpreter waits for the threads of the stock ThreadPoolExecutor before it exits, however long they still sleep
-    until a throttle is over.
+    The interpreter waits for the threads of the stock ThreadPoolExecutor before it exits, whatever they are at.
     """
 
     def __init__(self, number: int) -> None:
@@ -213,6 +212,7 @@ class Engine(YamlDeclarativeSource):
                 yield from engine.read(self._in_order(streams))
         finally:
             if not sys.is_finalizing():  # then the threads stand still, perhaps with a lock that is needed here
+                self.sync.is_over.set()
                 workers.shutdown(wait=False, cancel_futures=True)
                 self._output.abandon()
 

@@ -3,19 +3,23 @@
 import random
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from posthog_server import Event
-from source_posthog.exact.errors import TooSlow
-from source_posthog.exact.events.port import Page, Query
+from source_posthog.exact.errors import NotAccepted, TooSlow
+from source_posthog.exact.events.port import HASHES, HalfDay, Keys, Page, Query
+from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.instants import instant
 from unit_tests.exact.events.support import DAY, HOUR, MINUTE, SECOND, START, US, EventsList, text, us
 
 # Two transports: the embedded server's events list, and one of tiny pages, whose proof is always right.
 LIST_CAPS, TINY_CAPS = (100, 117), (2, 3, 5, 8)
+
+# Their order is that of their bytes; events of the last are read by time.
+NAMES = ("", "Z", "a", "a\x01", "é", "😀", "b\ufffd")
 
 # How late an event arrives, at the most: within seconds, and up to days beyond any horizon.
 DELAYS = (SECOND, HOUR, DAY, 5 * DAY, 30 * DAY, 45 * DAY)
@@ -29,18 +33,32 @@ class Unreachable(Exception):
     """A question that failed in whatever other way."""
 
 
-class FilterRefused(Exception):
+class FilterRefused(NotAccepted):
     """The server does not know how to filter events by their arrival; or one of its machines does not."""
 
 
 @dataclass
 class Happening:
-    """An event of the account: when it happened, when PostHog processed it, and as of when it can be read."""
+    """An event of the account: when it happened, when PostHog processed it, and as of when it can be read.
+
+    Attributes:
+        key: its place in the order of storage: its name, and the hashes of its distinct_id and of its id.
+    """
 
     id: str
     at: datetime
     arrived: datetime
     visible: datetime
+    key: tuple[str, int, int]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {"id": self.id, "timestamp": text(self.at), "event": self.key[0], "distinct_id": f"d{self.key[1]}"}
+
+    def is_in(self, keys: Keys) -> bool:
+        place = (self.key[0].encode(), *self.key[1:])
+        is_above = keys.low is None or keys.low.order() <= place
+        return is_above and (keys.high is None or place < keys.high.order())
 
 
 @dataclass
@@ -56,6 +74,8 @@ class World:
         presents: when each sync began, by our clock.
         lookback: the margin by arrival; also the most that an event stays invisible after it arrived.
         refuses: now and then it does not know the filter by arrival.
+        counts: it tells how many events there are, so that days of many are read in the order of storage.
+        refuses_order: it cannot be asked in that order.
         kill_in: so many steps until the process is killed; None for never.
     """
 
@@ -72,6 +92,8 @@ class World:
     longest: timedelta | None = None
     skips_history: bool = False
     refuses: bool = False
+    counts: bool = False
+    refuses_order: bool = False
     trouble: float = 0.0
     arrivals: float = 0.0
     kill_in: int | None = None
@@ -87,7 +109,10 @@ class World:
     def add(self, project: str, at: datetime, arrived: datetime, lag: timedelta) -> None:
         self.made += 1
         digits = f"{self.rng.getrandbits(64):016x}{self.made:016x}"
-        one = Happening(digits[::-1], at, arrived, arrived + lag)
+        names = NAMES if self.rng.random() < 0.1 else NAMES[1:5]
+        person = self.rng.choice((0, 7, HASHES - 1, self.rng.randrange(HASHES)))
+        key = self.rng.choice(names), person, self.rng.randrange(HASHES)
+        one = Happening(digits[::-1], at, arrived, arrived + lag, key)
         insort(self.events[project], one, key=lambda other: other.at)
 
     def arrive(self, project: str) -> None:
@@ -111,10 +136,11 @@ class World:
             raise TooSlow
         if query.arrived_from and self.refuses and rng.random() < 0.3:
             raise FilterRefused
+        if query.keys.is_bounded and self.refuses_order:
+            raise NotAccepted
         if rng.random() < self.trouble:
             return self._trouble(query)
-        seen = [one for one in self.events[str(query.project_id)] if query.start <= one.at < query.end]
-        seen = [one for one in seen if one.visible <= self.now]
+        seen = self._seen(query)
         if self.is_list:
             events = [Event(one.id, us(one.at), created_at=us(one.arrived)) for one in seen]
             return EventsList(events, self.cap, rng).ask(query)
@@ -123,10 +149,42 @@ class World:
         seen = [one for one in seen if query.fits(one.id)]
         rng.shuffle(seen)
         seen.sort(key=lambda one: one.at, reverse=True)
-        rows = [{"id": one.id, "timestamp": text(one.at)} for one in seen[: self.cap]]
+        rows = [one.row for one in seen[: self.cap]]
         if rows and rng.random() < 0.1:
             rows.insert(0, dict(rows[0]))
         return Page(rows, complete=len(seen) <= self.cap)
+
+    def _seen(self, query: Query) -> list[Happening]:
+        """The events of `query` that can be read now, whenever they arrived and whatever their ids."""
+        events = self.events[str(query.project_id)]
+        return [
+            one
+            for one in events
+            if query.start <= one.at < query.end and one.visible <= self.now and one.is_in(query.keys)
+        ]
+
+    def days(self, query: Query) -> Mapping[date, int]:
+        """How many events the days of `query` have, which is not always true. Raises Unreachable."""
+        self.step()
+        if self.rng.random() < self.trouble:
+            raise Unreachable
+        found = Counter(one.at.date() for one in self._seen(query))
+        return {day: int(number * self.rng.choice((0, 1, 1, 1, 3))) for day, number in found.items()}
+
+    def count(self, query: Query, by: ByHash | None) -> Mapping[Any, int]:
+        """A `Count`. Raises Unreachable."""
+        self.step()
+        if self.rng.random() < self.trouble:
+            raise Unreachable
+        found = self._seen(query)
+        if by is None:
+            return Counter(one.key[0] for one in found)
+        return Counter((one.key[1] if by.column == "distinct_id" else one.key[2]) // by.width for one in found)
+
+    def within(self, project: str, half: HalfDay) -> Iterator[Happening]:
+        """The events of which `half` says that they are emitted."""
+        events = (one for one in self.events[project] if half.start <= one.at < half.end)
+        return (one for one in events if one.is_in(Keys(None, half.reached)))
 
     def _trouble(self, query: Query) -> Page:
         row = {"id": "untrue", "timestamp": text(query.end)}
@@ -193,6 +251,7 @@ def make_world(rng: random.Random) -> World:
     world.longest = rng.choice((None, None, None, 9 * DAY, DAY))
     world.skips_history = rng.random() < 0.3
     world.refuses = rng.random() < 0.1
+    world.counts = not world.is_list and rng.random() < 0.5
     world.trouble, world.arrivals = rng.choice((0.0, 0.0, 0.01, 0.1)), rng.choice((0.0, 0.0, 0.1))
     tardy = rng.choice((0.0, 0.0, 0.1, 0.5))
     for project in map(str, range(1, rng.choice((1, 1, 2, 3, 5)) + 1)):

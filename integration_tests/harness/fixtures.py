@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,10 +10,9 @@ from posthog_server.clickhouse import ClickHouse, Engine
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The lengths in seconds of the waits before a request is tried again; they take no time, but the clock moves."""
+    """The lengths in seconds of the waits before a request is sent; they take no time, but the clock moves."""
     lengths: list[float] = []
-    monkeypatch.setattr("airbyte_cdk.sources.streams.http.rate_limiting.time", SimpleNamespace(sleep=lengths.append))
-    monkeypatch.setattr("source_posthog.api.requester.sleep", lengths.append)
+    monkeypatch.setattr("source_posthog.api.sync.Sync.wait", lambda _, seconds: lengths.append(seconds))
     monkeypatch.setattr("source_posthog.api.clock.seconds", lambda: time.monotonic() + sum(lengths))
     return lengths
 

@@ -48,6 +48,10 @@ PRIVATE_NAMES: dict[str, tuple[tuple[str, ...] | None, str]] = {
     ),
     "sources.streams.call_rate.APIBudget._policies": (None, "the CDK takes a request from one policy only"),
     "sources.streams.http.http_client.HttpClient._session": (None, "where requests are sent"),
+    "sources.streams.http.http_client.HttpClient._send": (
+        ("request", "request_kwargs", "log_formatter", "exit_on_rate_limit"),
+        "the CDK's waits cannot be ended",
+    ),
     "sources.declarative.interpolation.jinja.JinjaInterpolation._literal_eval": (
         ("result", "valid_types"),
         "see above",

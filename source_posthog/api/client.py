@@ -2,10 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -20,6 +20,7 @@ from airbyte_cdk.sources.streams.call_rate import (
     RequestMatcher,
 )
 from airbyte_cdk.sources.streams.http import HttpClient
+from airbyte_cdk.sources.streams.http.exceptions import UserDefinedBackoffException
 from requests.adapters import BaseAdapter
 
 from source_posthog.api import clock
@@ -37,12 +38,30 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Client(HttpClient):
-    """The CDK's client, whose requests go through TimedAdapter."""
+    """The CDK's client, whose requests go through TimedAdapter. `wait` (seconds) is called before one is sent again.
 
-    def __init__(self, **options: Any) -> None:
+    The CDK's own sleeps, for hours where it has to, and then sends a request that nobody may need any more.
+    """
+
+    def __init__(self, wait: Callable[[float], None], **options: Any) -> None:
         super().__init__(**options)
+        self._wait = wait
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, TimedAdapter(self._session.get_adapter(scheme)))
+
+    def _send(
+        self,
+        request: requests.PreparedRequest,
+        request_kwargs: Mapping[str, Any],
+        log_formatter: Callable[[requests.Response], Any] | None = None,
+        exit_on_rate_limit: bool | None = False,
+    ) -> requests.Response:
+        while True:
+            try:
+                return super()._send(request, request_kwargs, log_formatter, exit_on_rate_limit)
+            except UserDefinedBackoffException as again:
+                seconds = float(again.backoff)
+            self._wait(seconds)
 
 
 class TimedAdapter(BaseAdapter):
@@ -159,15 +178,20 @@ class MovingWindow(BaseCallRatePolicy):
 
 
 class AnnouncedBudget(AbstractAPIBudget):
-    """The policies of the manifest's budget, with a word to `announce` before each wait (seconds).
+    """The policies of the manifest's budget, with a word to `announce` before each `wait` (both take seconds).
 
     The CDK's own waits in silence. And it takes a request from the first policy that it matches, where PostHog counts
     it in several buckets, of which other streams share only some; here it is taken from each, in their order.
     """
 
-    def __init__(self, policies: Sequence[AbstractCallRatePolicy], announce: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        policies: Sequence[AbstractCallRatePolicy],
+        announce: Callable[[float], None],
+        wait: Callable[[float], None],
+    ) -> None:
         self._policies = policies
-        self._announce = announce
+        self._announce, self._wait = announce, wait
 
     def acquire_call(self, request: Any, block: bool = True, timeout: float | None = None) -> None:
         """Wait until the budget has room for `request`; raises CallRateLimitHit at once where it must not `block`."""
@@ -185,7 +209,7 @@ class AnnouncedBudget(AbstractAPIBudget):
                 if not block or (timeout is not None and seconds > timeout):
                     raise
                 self._announce(seconds)
-                sleep(seconds)
+                self._wait(seconds)
 
     def calls(self, request: Any, interval: timedelta) -> int | None:
         """How many requests like `request` it leaves room for in each `interval`; None where it has no such limit."""

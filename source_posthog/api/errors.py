@@ -135,7 +135,7 @@ class Skipped(Exception):
 
 
 class Abandoned(Exception):
-    """Nobody reads the sync any more; ends the worker's task at its next record."""
+    """Nobody reads the sync any more; ends a worker's task at its next record, and whatever waits to ask again."""
 
 
 @contextmanager

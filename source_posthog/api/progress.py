@@ -120,11 +120,12 @@ class SyncLog:
         if is_news:
             logger.info(f"Stream {stream}: waiting {max(1, round(seconds / 60))} min. {advice}")
 
-    def retry(self, stream: str, seconds: float) -> None:
+    def retry(self, stream: str, seconds: float, why: str) -> None:
         """A request of `stream` is going to be sent again after `seconds`."""
         with self._lock:
             self.retries[stream] += 1
             self._wait(stream, seconds)
+        logger.info(f"Stream {stream}: asking again in {max(1, round(seconds))} s ({why})")
 
     def budget(self, stream: str, seconds: float) -> None:
         """A request of `stream` waits for `seconds`, since more of them would meet PostHog's throttles."""

@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.api import modifiers
 from source_posthog.api.client import AnnouncedBudget, Client
-from source_posthog.api.errors import PostHogError, UnknownModifiers, Where, locating
+from source_posthog.api.errors import Abandoned, PostHogError, UnknownModifiers, Where, locating
 from source_posthog.api.health import Trouble
 from source_posthog.api.sync import Sync
 from source_posthog.api.waiting import PostHogBackoff
@@ -53,8 +52,11 @@ class PostHogRequester(HttpRequester):
         )
         super().__post_init__(parameters)
         self._backoff = _backoff_of(self.error_handler)
-        self._budget = AnnouncedBudget(self.api_budget._policies, self._announce) if self.api_budget else None
+        self._budget = None
+        if self.api_budget:
+            self._budget = AnnouncedBudget(self.api_budget._policies, self._announce, self.sync.wait)
         self._http_client = Client(
+            wait=self.sync.wait,
             name=self.name,
             logger=self.logger,
             error_handler=self.error_handler,
@@ -94,7 +96,7 @@ class PostHogRequester(HttpRequester):
                     return self.send_request(**options)
                 except TooSlow as slow:
                     wait = self._backoff.wait(Trouble(str(slow), too_slow=True), attempt)
-                sleep(wait)
+                self.sync.wait(wait)
         raise AssertionError("unreachable")
 
     def requests_an_hour(self, stream_slice: StreamSlice) -> int | None:
@@ -153,7 +155,7 @@ def _as_sentence() -> Iterator[None]:
     """Make a sentence of any exception that is none of ours or of the CDK's."""
     try:
         yield
-    except (AirbyteTracedException, Unanswered):
+    except (AirbyteTracedException, Unanswered, Abandoned):
         raise
     except Exception as error:
         raise PostHogError(

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 import requests
 
 from source_posthog.api.answers import Answers
 from source_posthog.api.clock import Clock
+from source_posthog.api.errors import Abandoned
 from source_posthog.api.health import Health
 from source_posthog.api.once import Once, Slots, Switch
 from source_posthog.api.progress import SyncLog
@@ -38,6 +40,7 @@ class Sync:
         schemas: of the streams in the catalog that is read.
         is_check: somebody waits for the result of `check`.
         page_size: rows that every list is asked for; None where each asks for as many as it takes.
+        is_over: nobody reads the sync any more.
     """
 
     log: SyncLog = field(default_factory=SyncLog)
@@ -50,6 +53,12 @@ class Sync:
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_check: bool = False
     page_size: int | None = None
+    is_over: Event = field(default_factory=Event)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass. Raises Abandoned as soon as the sync is over."""
+        if self.is_over.wait(seconds):
+            raise Abandoned
 
     def answered(self, stream: str, response: requests.Response) -> None:
         """PostHog has just given a good answer for `stream`."""

@@ -79,7 +79,7 @@ class PostHogBackoff(BackoffStrategy):
         if not trouble.throttled:
             wait = max(wait, usual)
         wait += random.uniform(0, max(1.0, wait / 10))
-        self.sync.log.retry(self._stream, wait)
+        self.sync.log.retry(self._stream, wait, trouble.words)
         if trouble.over_budget:
             self.sync.log.over_budget(self._stream, wait, trouble.own_advice)
         return wait

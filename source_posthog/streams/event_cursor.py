@@ -235,10 +235,10 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
             moved = self.ledger.cover_in_part(project, half, rows)
             self._emit_if_due(project, moved, rows)
 
-    def half_day(self, project: str) -> HalfDay | None:
-        """The day of `project` that an earlier sync has read in part."""
+    def half_days(self, project: str) -> list[HalfDay]:
+        """The days of `project` that are read in part."""
         with self._lock:
-            return self.ledger.half_day(project)
+            return self.ledger.half_days(project, self.present)
 
     def leave_late(self, project: str) -> None:
         """What arrived late in `project` is read, as far as the server can tell."""
@@ -257,20 +257,26 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         with self._lock:
             return self.ledger.timestamp(project) is None
 
-    def is_oldest(self, project: str, start: datetime) -> bool:
-        """Whether all that was planned for `project` before `start` is emitted."""
+    def is_next(self, project: str, start: datetime, end: datetime) -> bool:
+        """Whether [start, end) is what may be emitted of `project` now, however much it is."""
         with self._lock:
-            return self.ledger.is_oldest(project, start)
+            return self.ledger.is_next(project, start, end)
 
-    def planned(self, project: str) -> Range | None:
+    def planned(self, project: str, window: Window) -> Range | None:
+        """The range that was planned for `project` and has `window` in it: that of what is new, or the backfill."""
         with self._lock:
-            return self.ledger.planned(project)
+            backfill = self.ledger.backfill(project)
+            return backfill if backfill and window.end <= backfill[1] else self.ledger.planned(project)
 
-    def range_to_count(self, project: str) -> Range | None:
-        """What was planned for `project`; None where it is not most of what is going to be read."""
+    def is_backfill(self, project: str, window: Window) -> bool:
         with self._lock:
-            planned = self.ledger.planned(project)
-            return planned if planned and planned[0] < planned[1] and not self.ledger.has_backfill(project) else None
+            backfill = self.ledger.backfill(project)
+            return backfill is not None and window.end <= backfill[1]
+
+    def has_backfill(self, project: str) -> bool:
+        """Whether more is going to be read of `project` than what is new."""
+        with self._lock:
+            return self.ledger.backfill(project) is not None
 
     def may_read_on(self, project: str, window: Window, rows: int, most: int) -> bool:
         """Whether `window` may emit up to `rows` more now, if a state is to lag behind by `most` rows."""

@@ -167,7 +167,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             self.sync.log.late(rows)
             if self._lanes.filter_refused:
                 return  # what was read instead does not show what arrived
-        elif not self._is_backfill(stream_slice, window):
+        elif not self.stream_slicer.is_backfill(project_of(stream_slice), window):
             self.sync.log.totals.emit(stream_slice["project_id"], rows)
         if batch.half:
             self.stream_slicer.cover_in_part(project_of(stream_slice), batch.half, rows)
@@ -181,18 +181,19 @@ class EventsSimpleRetriever(SimpleRetriever):
             yield from self._late_batches(stream_slice, window, lane)
             return
         project, ask = project_of(stream_slice), partial(self._ask, stream_slice, lane)
-        self._history.look(stream_slice, lane, must=self.stream_slicer.is_new(project))
+        is_backfill = self.stream_slicer.is_backfill(project, window)
+        self._history.look(stream_slice, lane, window, must=self.stream_slicer.is_new(project))
         left = self.stream_slicer.unread(project, window)
         query = Query(stream_slice["project_id"], left.start, left.end)
-        is_backfill = self._is_backfill(stream_slice, window)
-        if self._counts and not lane.is_mapped:
+        counted = lane.counted(self.stream_slicer.planned(project, window))
+        if self._counts and not counted.is_asked:
             try:
                 yield from read_range(query, one_page(ask), lane.reach, in_parts=False)
                 return
             except MoreThanAPage as more:
                 query = replace(query, end=more.end)
-                self._history.look(stream_slice, lane, must=True)
-        if self._counts and lane.days is not None:
+                self._history.look(stream_slice, lane, window, must=True)
+        if self._counts and counted.days is not None:
             reading = MappedReading(
                 self.name,
                 stream_slice["project_id"],
@@ -202,17 +203,13 @@ class EventsSimpleRetriever(SimpleRetriever):
                 ask=ask,
                 early=partial(self._ask_early, stream_slice, lane),
                 count=partial(self._count, self._counts, stream_slice, lane),
-                days=lane.days,
+                days=counted.days,
                 order_refused=self._lanes.order_refused,
             )
             yield from reading.read(query, backwards=is_backfill)
             return
         in_hand = self._transport.rows_in_hand
         yield from read_range(query, ask, lane.reach, in_parts=not is_backfill, rows_in_hand=in_hand)
-
-    def _is_backfill(self, stream_slice: StreamSlice, window: Window) -> bool:
-        planned = self.stream_slicer.planned(project_of(stream_slice))
-        return planned is not None and window.start < planned[0]
 
     def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
         """What arrived late; where the server cannot tell, all of the lookback again, without what came until then."""

@@ -40,20 +40,21 @@ class History:
     counts: Counts | None
     sync: Sync
 
-    def look(self, stream_slice: StreamSlice, lane: Lane, *, must: bool = False) -> None:
-        """Once a project: find out which days of the range that was planned for it have events, if it is a long one or
-        it `must` be known, and skip the empty time before the first and after the last."""
-        planned = self.slicer.planned(project_of(stream_slice))
+    def look(self, stream_slice: StreamSlice, lane: Lane, window: Window, *, must: bool = False) -> None:
+        """Once for each range that was planned for a project: find out which of its days have events, if it is a long
+        one or it `must` be known, and of what is new skip the empty time before the first and after the last."""
+        project = project_of(stream_slice)
+        planned = self.slicer.planned(project, window)
         if planned is None or self.requester is None:
             return
         with lane.history:
-            is_worth_it = is_long(*planned, self.slicer.declared.step)
-            if lane.is_mapped or lane.is_abandoned or not (must or is_worth_it):
+            counted, is_worth_it = lane.counted(planned), is_long(*planned, self.slicer.declared.step)
+            if counted.is_asked or lane.is_abandoned or not (must or is_worth_it):
                 return
-            lane.is_mapped = True
+            counted.is_asked = True
             if self.counts:
-                lane.days = self._days(self.counts, stream_slice, lane, planned)
-            if is_worth_it:
+                counted.days = self._days(self.counts, stream_slice, lane, planned)
+            if is_worth_it and not self.slicer.is_backfill(project, window):
                 self._skip_empty_ends(self.requester, stream_slice, lane, planned)
 
     def _days(self, counts: Counts, stream_slice: StreamSlice, lane: Lane, planned: Range) -> dict[date, int] | None:
@@ -65,7 +66,7 @@ class History:
         except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
             logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
             return None
-        if days and self.slicer.range_to_count(str(project)):
+        if days and not self.slicer.has_backfill(str(project)):
             self.slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
         return days
 
@@ -74,13 +75,13 @@ class History:
     ) -> None:
         """Cover the time of `planned` before its first event and after its last one."""
         one = partial(self._one_event, requester, stream_slice, lane)
-        (start, end), step = planned, self.slicer.declared.step
+        (start, end), step, days = planned, self.slicer.declared.step, lane.counted(planned).days
         try:
-            if lane.days is None:
+            if days is None:
                 last = last_event(start, end, step, newest=one)
                 first = first_event(start, end, oldest=partial(one, oldest=True), newest=one) if start < last else last
             else:
-                first, last = empty_ends(start, end, lane.days, newest=one)
+                first, last = empty_ends(start, end, days, newest=one)
         except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
             logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
             return

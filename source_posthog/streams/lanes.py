@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
 from source_posthog.api.errors import Skipped
 from source_posthog.api.once import Slots, Switch
 from source_posthog.exact.events.reach import Reach
-from source_posthog.exact.events.windows import Window
+from source_posthog.exact.events.windows import Range, Window
 
 # How often a window that waits for an older one looks whether that is still being read, in seconds.
 LOOK_AGAIN = 1.0
@@ -27,6 +28,19 @@ class Turns(Protocol):
         ...
 
 
+@dataclass
+class CountedDays:
+    """How many events the UTC days of a range have, as PostHog counts them.
+
+    Attributes:
+        is_asked: whether PostHog was asked for that.
+        days: None as long as it is not known.
+    """
+
+    is_asked: bool = False
+    days: Mapping[date, int] | None = None
+
+
 class Lane:
     """One project in one sync, for all threads that read its windows.
 
@@ -36,8 +50,7 @@ class Lane:
         late_reach: the same, where it looks at when events arrived.
         is_abandoned: the project is gone, refuses access, or has a window that could not be read. It is asked no more:
             its state waits for that window, so the next sync would read all later ones again.
-        is_mapped: whether it was asked for the days that have events; hold `history` to look at this and what follows.
-        days: the number of events of each UTC day, as PostHog counts them; None as long as that is not known.
+        history: hold it to look at `counted` and what follows.
         instants_checked: whether its events are known to be at the instants that they show.
     """
 
@@ -47,9 +60,8 @@ class Lane:
         self.late_reach = Reach()
         self.is_abandoned = False
         self.history = threading.Lock()
-        self.is_mapped = False
         self.instants_checked = False
-        self.days: Mapping[date, int] | None = None
+        self._counted: dict[Range | None, CountedDays] = {}
         self._reading: list[Window] = []
         self._progress = threading.Condition()
 
@@ -64,6 +76,10 @@ class Lane:
             with self._progress:
                 self._reading.remove(window)
                 self._progress.notify_all()
+
+    def counted(self, planned: Range | None) -> CountedDays:
+        """What is known of a range that was planned."""
+        return self._counted.setdefault(planned, CountedDays())
 
     def moved(self) -> None:
         """More of the project is emitted."""

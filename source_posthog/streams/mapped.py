@@ -3,7 +3,7 @@ storage."""
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -103,20 +103,20 @@ class MappedReading:
         return str(self.project_id)
 
     def read(self, query: Query, *, backwards: bool) -> Iterator[Batch]:
-        """Every event of `query` once. `backwards`: the newest segment first; then no half day is reported."""
+        """Every event of `query` once. `backwards`: the newest segment first."""
         parts = list(self._parts(query))
         found = (one for part in parts for one in self._segments(part))
         for part, is_dense in reversed(list(found)) if backwards else found:
-            if is_dense:
-                yield from self._day(part, is_reported=not backwards)
-            else:
-                in_hand = self.transport.rows_in_hand
-                yield from read_range(part, self.ask, self.lane.reach, in_parts=not backwards, rows_in_hand=in_hand)
+            yield from self._day(part, backwards=backwards) if is_dense else self._by_time(part, backwards=backwards)
+
+    def _by_time(self, query: Query, *, backwards: bool) -> Iterator[Batch]:
+        in_hand = self.transport.rows_in_hand
+        yield from read_range(query, self.ask, self.lane.reach, in_parts=not backwards, rows_in_hand=in_hand)
 
     def _parts(self, query: Query) -> Iterator[Query]:
-        """`query`, cut where the day begins and ends that an earlier sync has read in part."""
-        half, start = self.slicer.half_day(self.project), query.start
-        for at in (half.start, half.end) if half else ():
+        """`query`, cut where the days begin and end that an earlier sync has read in part."""
+        start = query.start
+        for at in sorted(at for half in self.slicer.half_days(self.project) for at in (half.start, half.end)):
             if start < at < query.end:
                 yield replace(query, start=start, end=at)
                 start = at
@@ -133,20 +133,18 @@ class MappedReading:
             start = one.end
 
     def _half_of(self, query: Query) -> HalfDay | None:
-        """What an earlier sync has read of `query`."""
-        half = self.slicer.half_day(self.project)
-        return half if half and half.start <= query.start and query.end <= half.end else None
+        """What is read of `query`, a range within a day."""
+        halves = self.slicer.half_days(self.project)
+        return next((half for half in halves if half.start <= query.start and query.end <= half.end), None)
 
     def _rows(self) -> int:
         return self.transport.sizes.of(self.project_id).limit
 
-    def _day(self, query: Query, *, is_reported: bool) -> Iterator[Batch]:
-        """The events of `query`, a range within a day, in the order of storage."""
-        half, newest = self._half_of(query), None
-        if half and is_reported:
-            late = replace(query, keys=Keys(None, half.reached), arrived_from=half.began - self.slicer.lookback)
-            for batch in read_range(late, self.ask, self.lane.late_reach, in_parts=False):
-                yield Batch(batch.rows, query.start, query.start)
+    def _day(self, query: Query, *, backwards: bool) -> Iterator[Batch]:
+        """The events of `query`, a range within a day, in the order of storage; of a half that an earlier sync has read
+        what has arrived since."""
+        newest = None
+        if (half := self._half_of(query)) and (half := (yield from self._late(query, half))):
             query, newest = replace(query, keys=Keys(half.reached)), half.newest
         counted, rows = _Counted(self.count), 0
         try:
@@ -158,10 +156,13 @@ class MappedReading:
                 else:
                     query = replace(query, keys=Keys(part.reached))
                     reached = HalfDay(query.start, query.end, part.reached, self.slicer.present, newest)
-                    yield Batch(part.rows, query.start, query.start, half=reached if is_reported else None)
+                    yield Batch(part.rows, query.start, query.start, half=reached)
         except (Uncut, Unanswered) as reason:
             self._say_that_it_is_read_by_time(query, reason)
-            yield from self._by_time(query, newest)
+            if query.keys.is_bounded:
+                yield from self._rest_by_time(query, newest)
+            else:
+                yield from self._by_time(query, backwards=backwards)
             return
         if counted.events and rows < counted.events:
             logger.warning(
@@ -169,13 +170,28 @@ class MappedReading:
                 f"counted by PostHog, {rows} emitted, {counted.events - rows} fewer. {WHY_FEWER}"
             )
 
+    def _late(self, query: Query, half: HalfDay) -> Generator[Batch, None, HalfDay | None]:
+        """What of `half` may have arrived since it was read. Returns `half` with that; None where the server cannot
+        tell."""
+        query = replace(query, keys=Keys(None, half.reached), arrived_from=half.began - self.slicer.lookback)
+        rows, newest = 0, half.newest
+        try:
+            for batch in read_range(query, self.ask, self.lane.late_reach, in_parts=False):
+                rows, newest = rows + len(batch.rows), _newer(newest, batch.newest)
+                yield Batch(batch.rows, query.start, query.start)
+        except NotAccepted:
+            if rows:  # one of its machines can, so that the next sync may be told
+                raise
+            return None
+        return replace(half, newest=newest)
+
     def _parts_of_day(self, query: Query, count: Count) -> Iterator[Part]:
         if self.order_refused:
             raise NotAccepted
         ask = Ahead(self.ask, self.early)
 
         def expect(following: Query) -> None:
-            if self.slicer.is_oldest(self.project, query.start):  # another window may have to wait with its rows
+            if self.slicer.is_next(self.project, query.start, query.end):  # others may have to wait with their rows
                 ask.expect(following)
 
         yield from read_day(query, ask, count, self._rows, expect)
@@ -191,7 +207,8 @@ class MappedReading:
         why = str(reason) or "its events have names by which they cannot be asked for"
         logger.info(f"Stream {self.stream}, project {self.project}: {query.start:%Y-%m-%d} is read by time ({why})")
 
-    def _by_time(self, query: Query, newest: str | None) -> Iterator[Batch]:
+    def _rest_by_time(self, query: Query, newest: str | None) -> Iterator[Batch]:
+        """The events of `query`, some of a day, which no state covers before all of them are emitted."""
         for batch in read_range(query, self.ask, self.lane.reach, in_parts=False):
             newest = _newer(newest, batch.newest)
             yield Batch(batch.rows, query.start, query.start)

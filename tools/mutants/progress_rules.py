@@ -23,8 +23,13 @@ BEFORE = [
 
 AHEAD = [
     Rule("rows ahead are counted", TRACKS, "span.rows + neighbour.rows", "span.rows"),
-    Rule("the oldest window may read on", LEDGER, "track is None or start <= track.read_to or", "track is None or"),
-    Rule("a later one only while few rows are ahead", LEDGER, "or track.rows_ahead(start) + rows <= most", "or True"),
+    Rule("the oldest window may read on", LEDGER, "track is None or start <= track.read_to", "track is None"),
+    Rule(
+        "a later one only while few rows are ahead",
+        LEDGER,
+        "is_new and track.rows_ahead(start) + rows <= most",
+        "is_new",
+    ),
     Rule("the page that it asks for counts", LEDGER, "track.rows_ahead(start) + rows", "track.rows_ahead(start)"),
     Rule("what is under way to others counts", TRACKS, " + sum(coming)", ""),
     Rule("what is under way to itself does not", TRACKS, " and start != window)", ")"),

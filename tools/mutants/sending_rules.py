@@ -36,7 +36,7 @@ WAITED = [
     Rule(
         "a wait is counted",
         WAITING,
-        "        self.sync.log.retry(self._stream, wait)\n",
+        "        self.sync.log.retry(self._stream, wait, trouble.words)\n",
         "",
         ("integration_tests/test_progress.py",),
     ),
@@ -76,7 +76,9 @@ REQUESTED = [
         "ask()",
         ADDRESSES,
     ),
-    Rule("the least is asked for again", REQUESTER, "sleep(wait)", "raise slow", FAULTS),
+    Rule("nobody waits for what nobody reads", "source_posthog/engine.py", "self.sync.is_over.set()", "pass", WAITS),
+    Rule("a wait of the CDK is one of ours", CLIENT, "            self._wait(seconds)\n\n\nclass", "\n\nclass", WAITS),
+    Rule("the least is asked for again", REQUESTER, "self.sync.wait(wait)", "raise slow", FAULTS),
     Rule(
         "a read that times out is for whoever asked",
         HANDLING,

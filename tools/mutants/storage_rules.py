@@ -10,11 +10,20 @@ ORDER_TESTS, SQL_TESTS, HALF_TESTS = ((f"{UNITS}{name}.py",) for name in ("stora
 SYNCS = "integration_tests/test_storage_order.py::test_"
 WINDOW_TESTS = (f"{UNITS}windows.py",)
 STOP_TESTS = (f"{SYNCS}a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arrived",)
-OTHER_TESTS = (f"{SYNCS}the_next_sync_may_be_another_one",)
+MAPPED_TESTS = ("unit_tests/streams/test_mapped.py",)
+BACKFILL_TESTS = (f"{SYNCS}a_backfill_is_read_in_the_order_of_storage_too_and_gone_on_with_within_a_day",)
 
 
 def _order(says: str, text: str, broken: str) -> Rule:
     return Rule(says, ORDER, text, broken, ORDER_TESTS)
+
+
+def _half(says: str, text: str, broken: str) -> Rule:
+    return Rule(says, LEDGER, text, broken, HALF_TESTS)
+
+
+def _day(says: str, text: str, broken: str) -> Rule:
+    return Rule(says, MAPPED, text, broken, MAPPED_TESTS)
 
 
 def _stop(says: str, text: str, broken: str) -> Rule:
@@ -60,14 +69,17 @@ WORDS = [
 ]
 
 STATES = [
-    Rule(
-        "a half day waits for what is before it",
-        LEDGER,
-        "not track.start <= half.start <= track.read_to",
-        "False",
-        HALF_TESTS,
-    ),
-    Rule("a day that is read is no half day", LEDGER, " and track.read_to > half.start", " and False", HALF_TESTS),
+    _half("a half day waits for what is before it", "not track.start <= half.start <= track.read_to", "False"),
+    _half("a day that is read is no half day", " and track.read_to > half.start", " and False"),
+    _half("a half day of the future is none", "half.began <= present", "True"),
+    _half("an empty half does not move the state", "is_covered or is_empty", "is_covered"),
+    _half("a half of the lookback takes no place", "is_covered or is_empty", "is_empty"),
+    _half("half a backfilled day waits for what is after it", "half.end < backfill.read_from or ", ""),
+    _half("it stands in an entry that is used", " or project in self._before:", ":"),
+    _half("it goes once its day is read", "and backfill.read_from < half.end:", "and False:"),
+    _half("what stands beside it stays", "{**self._earlier(project), DAY: written(half)}", "{DAY: written(half)}"),
+    _half("it outlives what stands beside it", ".items() if name == DAY}", ".items() if False}"),
+    _half("a backfill goes on at its end", "return end >= backfill.read_from\n", "return False\n"),
     Rule("a hash has 64 bits", HALVES, " and int(value) <= HASHES", "", HALF_TESTS),
     Rule(
         "late events are those since the day was begun",
@@ -85,12 +97,23 @@ STATES = [
         "part.reached, query.start, newest",
         STOP_TESTS,
     ),
+    _day("the half of another range is none", "half.start <= query.start and query.end <= half.end", "True"),
+    _day(
+        "what arrived late may be the newest",
+        ", _newer(newest, batch.newest)\n                yield",
+        ", newest\n                yield",
+    ),
+    _day("without a word of it the day is read again", "            return None\n", "            return half\n"),
+    _day("half an answer about it is none", "            if rows:", "            if False:"),
+    _day("a day by time is covered bit by bit", "if query.keys.is_bounded:", "if True:"),
+    _day("the rest of a day by time is the rest", "if query.keys.is_bounded:", "if False:"),
+    _day("a backfill begins with its newest day", "reversed(list(found)) if backwards else found", "found"),
     Rule(
-        "the half of another range is none",
-        MAPPED,
-        "half.start <= query.start and query.end <= half.end",
-        "True",
-        OTHER_TESTS,
+        "the days of a backfill are counted",
+        "source_posthog/streams/event_cursor.py",
+        "return backfill if backfill and window.end <= backfill[1] else",
+        "return",
+        BACKFILL_TESTS,
     ),
 ]
 

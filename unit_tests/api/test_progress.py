@@ -25,8 +25,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_long_wait_is_mentioned_every_ten_minutes(passes: list[float], caplog: pytest.LogCaptureFixture) -> None:
     log = SyncLog()
-    log.retry("cohorts", 3000)
-    log.retry("events", 1000)
+    log.retry("cohorts", 3000, "HTTP 429")
+    log.retry("events", 1000, "HTTP 429")
+    caplog.clear()
     with caplog.at_level(logging.INFO, "airbyte"):
         for _ in range(3600):
             passes.append(1)

@@ -6,7 +6,10 @@ import pytest
 import requests
 from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog import SourcePosthog
+from source_posthog.api.errors import Abandoned
 from source_posthog.api.waiting import PostHogBackoff
+from source_posthog.engine import Engine
 
 
 def response(status: int, body: bytes = b"{}", retry_after: str | None = None) -> requests.Response:
@@ -50,3 +53,11 @@ def test_throttling_is_outlasted_for_more_than_an_hour_but_other_faults_are_give
     assert sum(backoff.backoff_time(response(429), attempt) for attempt in range(1, 40)) > 3600
     with pytest.raises(AirbyteTracedException, match=r"no usable answer in 6 tries"):
         backoff.backoff_time(response(503), 6)
+
+
+def test_a_wait_ends_with_its_sync() -> None:
+    engine = Engine(SourcePosthog(), {"api_key": "phx_key", "start_date": "2026-01-01T00:00:00Z"})
+    assert list(engine.messages([])) == []
+    assert engine.sync.is_over.is_set()
+    with pytest.raises(Abandoned):
+        engine.sync.wait(2000)

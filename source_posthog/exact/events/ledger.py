@@ -9,7 +9,8 @@
 A project's timestamp is a low watermark: it moves when all that lies before is emitted, in whatever order that happens,
 to the newest event there; where there is none, to the end of what was found empty, if that lies a day back. It never
 moves back. `since` is where the covered range begins: [since, timestamp) is emitted. A range before it that was read
-and does not reach it has an entry of its own inside of the project's, `before`.
+and does not reach it has an entry of its own inside of the project's, `before`; so has a day before it that is read in
+part.
 """
 
 from collections.abc import Collection, Mapping
@@ -127,7 +128,8 @@ class Ledger:
         else:
             is_of_use = reached is not None and instant(reached) < since
         if not is_of_use:
-            self._state[project] = {key: value for key, value in entry.items() if key != "before"}
+            day = {name: value for name, value in (entry.get("before") or {}).items() if name == DAY}
+            self._state[project] = _with_before(entry, day)
 
     def _entry(self, project: str) -> Mapping[str, Any]:
         """The entry of `project` in this sync, as far as there is one."""
@@ -136,6 +138,13 @@ class Ledger:
 
     def _write(self, project: str, entry: Mapping[str, Any]) -> None:
         self._state[project] = {**self._state[project], "before": entry} if project in self._before else entry
+
+    def _earlier(self, project: str) -> Mapping[str, Any]:
+        """What the entry of `project` in this sync says of the time before all that it covers."""
+        return self._entry(project).get("before") or {}
+
+    def _write_earlier(self, project: str, before: Mapping[str, Any]) -> None:
+        self._write(project, _with_before(self._entry(project), before))
 
     def forget_arrived(self, project: str) -> None:
         """The entry of `project` does not say when the last sync began."""
@@ -182,13 +191,15 @@ class Ledger:
             if backfill.read_from == before:
                 return False
             self._write(project, {**self._entry(project), "since": iso(backfill.read_from)})
+            if (half := half_day(self._earlier(project))) and backfill.read_from < half.end:
+                self._write_earlier(project, _without_day(self._earlier(project)))
             return True
         if track is None:  # a window that was not planned here stands for itself
             track = Track(start, end, settled=end)
         track.cover(start, end, newest, rows)
         entry = self._moved(project, track)
         if (half := half_day(entry)) and track.read_to > half.start:
-            entry = {name: value for name, value in entry.items() if name != DAY}
+            entry = _without_day(entry)
         if entry == self._entry(project):
             return False
         self._write(project, entry)
@@ -209,21 +220,38 @@ class Ledger:
     def cover_in_part(self, project: str, half: HalfDay, rows: int) -> bool:
         """`half` of a day is emitted, `rows` of it just now.
 
-        Returns whether the state moved: it does not where something before that day is still to be read.
+        Returns whether the state moved: it does not where something before that day, or of the backfill after it, is
+        still to be read, nor for what it covers already.
         """
-        track = self._tracks.get(project)
+        track, backfill = self._tracks.get(project), self._backfills.get(project)
+        if backfill and half.end <= backfill.end:
+            return self._cover_backfill_in_part(project, backfill, half, rows)
         if track is None or not track.start <= half.start <= track.read_to:
             if track and half.start >= track.start:
                 track.ties[half.start] += rows
             return False
         track.rows += rows
+        known = self.timestamp(project)
+        is_covered = known is not None and half.end <= instant(known)  # and read again
+        is_empty = half.newest is None and half.start > track.settled  # as in `Track`
+        if is_covered or is_empty:
+            return False
         track.mark = max(track.mark or (half.start, iso(half.start)), (half.start, iso(half.start)))
         self._write(project, {**self._moved(project, track), DAY: written(half)})
         return True
 
-    def half_day(self, project: str) -> HalfDay | None:
-        """The day of `project` that an earlier sync has read in part."""
-        return half_day(self._entry(project))
+    def _cover_backfill_in_part(self, project: str, backfill: Backfill, half: HalfDay, rows: int) -> bool:
+        backfill.rows += rows
+        if half.end < backfill.read_from or project in self._before:
+            return False
+        self._write_earlier(project, {**self._earlier(project), DAY: written(half)})
+        return True
+
+    def half_days(self, project: str, present: datetime) -> list[HalfDay]:
+        """The days of `project` that are read in part: one of what is new, and one of a backfill. Not one that began
+        after `present`: the state was edited, or written when a clock was ahead."""
+        halves = [half_day(entry) for entry in (self._entry(project), self._earlier(project))]
+        return [half for half in halves if half and half.began <= present]
 
     def cover_late(self, project: str, start: datetime, end: datetime) -> bool:
         """What arrived late in [start, end) is emitted. Returns whether the state moved."""
@@ -243,19 +271,15 @@ class Ledger:
         """Nothing more that arrived late is read; `arrived` stays where it is, if that was not all."""
         self._late.pop(project, None)
 
-    def is_oldest(self, project: str, start: datetime) -> bool:
-        """Whether all that was planned for `project` before `start` is emitted."""
-        track = self._tracks.get(project)
-        return track is not None and project not in self._late and track.start <= start <= track.read_to
-
     def planned(self, project: str) -> tuple[datetime, datetime] | None:
         """The range that was planned for `project`, without its backfill; None where there is none."""
         track = self._tracks.get(project)
         return (track.start, track.end) if track else None
 
-    def has_backfill(self, project: str) -> bool:
-        """Whether a range before what the state covers was planned for `project` too."""
-        return project in self._backfills
+    def backfill(self, project: str) -> tuple[datetime, datetime] | None:
+        """The range before what the state covers that was planned for `project` too; None where there is none."""
+        backfill = self._backfills.get(project)
+        return (backfill.start, backfill.end) if backfill else None
 
     def unread(self, project: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
         """What is left of [start, end) once what is already emitted at its beginning and at its end is taken off."""
@@ -279,17 +303,33 @@ class Ledger:
         """Whether the window [start, end) may emit up to `rows` more now, since a stop loses what no state covers.
 
         None may before what arrived late is read: if the timestamp moved before `arrived` does, all that is new would
-        count as late in the next sync. Then the oldest window of a project always may, and the newest of its backfill;
-        a later one while no more than `most` rows are ahead of the state with these; a further one of the backfill may
-        not.
+        count as late in the next sync. Then the next one always may (`is_next`); a later one of what is new while no
+        more than `most` rows are ahead of the state with these; another one of the backfill may not.
         """
+        if self.is_next(project, start, end):
+            return True
+        track, backfill = self._tracks.get(project), self._backfills.get(project)
+        is_new = track and project not in self._late and not (backfill and end <= backfill.end)
+        return bool(track and is_new and track.rows_ahead(start) + rows <= most)
+
+    def is_next(self, project: str, start: datetime, end: datetime) -> bool:
+        """Whether [start, end) is the oldest that is left of what is new, or the newest of the backfill."""
+        track, backfill = self._tracks.get(project), self._backfills.get(project)
         if project in self._late:
             return False
-        backfill = self._backfills.get(project)
         if backfill and end <= backfill.end:
             return end >= backfill.read_from
-        track = self._tracks.get(project)
-        return track is None or start <= track.read_to or track.rows_ahead(start) + rows <= most
+        return track is None or start <= track.read_to
+
+
+def _with_before(entry: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """`entry` with another `before`; without one if that is empty."""
+    rest = {name: value for name, value in entry.items() if name != "before"}
+    return {**rest, "before": before} if before else rest
+
+
+def _without_day(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != DAY}
 
 
 def instants_in(state: Mapping[str, Any], key: str) -> dict[tuple[str, ...], Any]:

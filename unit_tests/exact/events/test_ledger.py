@@ -275,9 +275,9 @@ def test_further_keys_of_an_entry_are_kept() -> None:
 
 def test_since_follows_a_backfill_from_its_end_downwards() -> None:
     made = ledger({"7": entry(START + DAY, START)}, start=START + DAY)
-    assert not made.has_backfill("7")
+    assert made.backfill("7") is None
     made.plan_backfill("7", START - MONTH, START)
-    assert made.has_backfill("7")
+    assert made.backfill("7") == (START - MONTH, START)
     assert not made.cover("7", START - 3 * DAY, START - 2 * DAY, text(START - 3 * DAY), 1)
     assert made.since("7") == START
     assert made.cover("7", START - 2 * DAY, START - DAY, None) is False
