@@ -73,6 +73,7 @@ STATES = [
     _half("a day that is read is no half day", " and track.read_to > half.start", " and False"),
     _half("a half day of the future is none", "half.began <= present", "True"),
     _half("an empty half does not move the state", "is_covered or is_empty", "is_covered"),
+    _half("its entry has a timestamp", "{self._key: known, **self._moved", "{**self._moved"),
     _half("a half of the lookback takes no place", "is_covered or is_empty", "is_empty"),
     _half("half a backfilled day waits for what is after it", "half.end < backfill.read_from or ", ""),
     _half("it stands in an entry that is used", " or project in self._before:", ":"),

@@ -237,7 +237,8 @@ class Ledger:
         if is_covered or is_empty:
             return False
         track.mark = max(track.mark or (half.start, iso(half.start)), (half.start, iso(half.start)))
-        self._write(project, {**self._moved(project, track), DAY: written(half)})
+        # An entry stands for its project: it needs a timestamp also where a state from before 0.1.8 has the same one.
+        self._write(project, {self._key: known, **self._moved(project, track), DAY: written(half)})
         return True
 
     def _cover_backfill_in_part(self, project: str, backfill: Backfill, half: HalfDay, rows: int) -> bool:

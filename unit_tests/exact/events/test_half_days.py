@@ -100,6 +100,12 @@ def test_a_day_of_the_lookback_that_is_read_again_leaves_the_half_after_it() -> 
     assert made.half_days("7", END) == [HALF]
 
 
+def test_its_entry_has_a_timestamp_also_where_one_from_before_0_1_8_stands_for_all_projects() -> None:
+    made = ledger({"timestamp": text(HALF.start)}, HALF.start)
+    assert made.cover_in_part("7", HALF, 50)
+    assert made.state()["7"]["timestamp"] == text(HALF.start)
+
+
 def test_a_half_day_that_was_not_planned_moves_nothing() -> None:
     made = ledger(start=START + 3 * DAY)
     assert not made.cover_in_part("7", HALF, 50)
