@@ -5,9 +5,10 @@ import gc
 import json
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from .ages import Age
+from .clickhouse import ClickHouse, Engine
 from .data import KEY
 from .demo import benchmark_account, demo_account
 from .rows import START
@@ -22,6 +23,9 @@ def main() -> None:
     parser.add_argument("--age", choices=[age.name for age in Age], default=Age.CLOUD.name, help="which PostHog it is")
     parser.add_argument("--cap", type=int, help="the most events that one page gives (default: as at that age)")
     parser.add_argument("--delay-ms", type=float, default=0.0, help="how long each answer takes")
+    parser.add_argument(
+        "--queries", action="store_true", help="answer any HogQL query, by a ClickHouse, downloaded on its first use"
+    )
     parser.add_argument(
         "--granule", type=int, default=0, help="count the bytes that queries read, in granules of so many rows"
     )
@@ -59,18 +63,22 @@ def main() -> None:
         )
     gc.freeze()
     gc.enable()
-    server = PostHogServer(
-        account,
-        port=given.port,
-        age=Age[given.age],
-        **({} if given.cap is None else {"cap": given.cap}),
-        page_delay=given.delay_ms / 1000,
-        **({"counts_bytes": True, "granule": given.granule} if given.granule else {}),
-        cloud_throttles=given.cloud_throttles,
-        without_counts=given.without_counts,
-        seed=given.seed,
-    )
-    with server:
+    with ExitStack() as running:
+        clickhouse = running.enter_context(ClickHouse(running.enter_context(Engine()))) if given.queries else None
+        server = running.enter_context(
+            PostHogServer(
+                account,
+                port=given.port,
+                age=Age[given.age],
+                **({} if given.cap is None else {"cap": given.cap}),
+                page_delay=given.delay_ms / 1000,
+                **({"counts_bytes": True, "granule": given.granule} if given.granule else {}),
+                cloud_throttles=given.cloud_throttles,
+                without_counts=given.without_counts,
+                clickhouse=clickhouse,
+                seed=given.seed,
+            )
+        )
         print(json.dumps({"url": server.url, "key": KEY}), flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()

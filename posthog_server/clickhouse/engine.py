@@ -59,7 +59,11 @@ class Engine:
         self._lock = threading.Lock()
         self._names = count(1)
         self._process = subprocess.Popen(
-            [str(python), str(_CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+            [str(python), str(_CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for us: it ends with its input
         )
 
     def new_name(self) -> str:
