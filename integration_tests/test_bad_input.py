@@ -17,7 +17,7 @@ from integration_tests.harness.connector import (
     run_command,
 )
 from integration_tests.harness.in_process import read
-from posthog_server import PostHogServer, account_with, event
+from posthog_server import KEY, Key, PostHogServer, account_with, event
 from source_posthog import SourcePosthog
 
 BOTH = pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])
@@ -83,6 +83,87 @@ def test_every_option_that_is_missing_is_named() -> None:
     message = failed(run("check", config={}))
     assert "The option `api_key` is missing" in message
     assert "The option `start_date` is missing" in message
+
+
+# --- options as people write them
+
+
+@BOTH
+def test_an_option_that_is_null_or_empty_is_not_there(how: Run, server: PostHogServer) -> None:
+    absent: dict[str, Any] = {
+        "end_date": "",
+        "project_ids": None,
+        "queries": None,
+        "events_api": " ",
+        "events_late_days": "",
+        "num_workers": None,
+    }
+    options = {**config(server.url), **absent}
+    assert how("check", config=options).connection == ("SUCCEEDED", "")
+    got = how("read", config=options, catalog=catalog("events"))
+    assert (got.status, got.errors, warnings(got), len(got.records("events"))) == (0, [], [], 2)
+
+
+def test_dates_with_an_offset_are_those_in_utc(server: PostHogServer) -> None:
+    got = read(server, "events", start_date="2026-11-01T02:00:00+02:00", end_date="2026-11-01T19:00:00-0500")
+    assert (got.status, got.errors) == (0, [])
+    assert [row["timestamp"] for row in got.records("events")] == ["2026-11-01T00:00:00+00:00"]
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["start_date", "end_date"])
+def test_a_date_that_is_refused_is_shown_with_its_fault(how: Run, name: str, server: PostHogServer) -> None:
+    for date, reason in {
+        "2026-02-30T00:00:00Z": "does not exist",
+        "2026-03-01T00:00:00.000Z": "has a fraction of a second: write 2026-03-01T00:00:00Z",
+    }.items():
+        sentence = failed(how("check", config=config(server.url, **{name: date})))
+        assert sentence.startswith(f"The option `{name}` must be a date and time like 2026-0")
+        assert sentence.endswith(f"Z; {date} {reason}.")
+
+
+def test_a_key_in_the_place_of_a_date_is_not_shown(server: PostHogServer) -> None:
+    got = run("check", config=config(server.url, start_date="phx_0123456789"))
+    assert failed(got) == "The option `start_date` must be a date and time like 2026-01-01T00:00:00Z."
+    assert "phx_0123456789" not in got.text
+
+
+@BOTH
+def test_a_key_of_a_project_is_refused_without_a_request(how: Run, server: PostHogServer) -> None:
+    sentence = failed(how("check", config=config(server.url, api_key="phc_0123456789")))
+    assert sentence.startswith("The option `api_key` is a project API key (phc_...), which cannot read data: set it to")
+    assert server.posthog.requests == []
+
+
+@BOTH
+def test_a_key_that_may_not_read_the_projects_can_read_no_stream(how: Run, server: PostHogServer) -> None:
+    server.posthog.account.add_key(Key("phx_limited", frozenset({"query:read"})))
+    options = config(server.url, api_key="phx_limited")
+    for ids in ({}, {"project_ids": [7]}):
+        sentence = failed(how("check", config={**options, **ids}))
+        assert sentence.startswith("Stream projects")
+        assert (
+            "\"API key missing required scope 'project:read'\"), which every stream needs. Add that scope" in sentence
+        )
+        assert "remove the stream" not in sentence
+
+
+@BOTH
+def test_the_key_may_be_in_the_environment(how: Run, server: PostHogServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTHOG_API_KEY", f"{KEY}\n")
+    options = {**config(server.url), "api_key": ""}
+    got = how("check", config=options)
+    assert got.connection == ("SUCCEEDED", "")
+    assert "The API key is that of the environment variable POSTHOG_API_KEY." in got.logs
+    assert len(list(how("discover", config=options).of("CATALOG"))) == 1
+    del options["api_key"]
+    synced = how("read", config=options, catalog=catalog("events"))
+    assert (synced.status, len(synced.records("events"))) == (0, 2)
+    assert not any(KEY in one.text for one in (got, synced))
+    assert SourcePosthog().check_connection(None, options) == (True, None)
+    own = how("check", config=config(server.url, api_key="phx_wrong"))
+    assert "does not accept the API key" in failed(own)
+    assert "POSTHOG_API_KEY" not in own.text
 
 
 # --- 13: no tracebacks
@@ -286,7 +367,7 @@ def test_what_discover_prints_is_said_to_be_no_configured_catalog(how: Run, form
     ("kind", "content", "expected"),
     [
         ("catalog", {"no": "streams"}, 'a configured catalog: {"streams": [{"stream": {...}, "sync_mode": "..."'),
-        ("state", {"7": {"timestamp": "2026-01-01T00:00:00Z"}}, 'a list of states: [{"type": "STREAM", "stream": '),
+        ("state", {"timestamp": "2026-01-01T00:00:00Z"}, 'a list of states: [{"type": "STREAM", "stream": '),
         ("config", [], 'an object with the options: {"api_key": "...", "start_date": '),
     ],
 )
@@ -297,6 +378,51 @@ def test_json_of_another_kind_is_refused_with_what_was_expected(
     sentence = refusal(run("read", **files))
     assert f"is JSON, but not a {kind}" in sentence
     assert f"Expected: {expected}" in sentence
+
+
+def changed(stream: str, **fields: Any) -> dict[str, Any]:
+    """A configured catalog of `stream` with other values of some fields."""
+    return {"streams": [{**catalog(stream)["streams"][0], **fields}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "warning"),
+    [
+        (
+            {"streams": []},
+            "The catalog has no streams, so nothing is read. `source-posthog catalog` prints one of all.",
+        ),
+        (
+            changed("cohorts", sync_mode="incremental", cursor_field=["created_at"]),
+            "Stream cohorts cannot be read incrementally, as the catalog asks: it is read in full.",
+        ),
+        (
+            changed("events", cursor_field=["created_at"]),
+            "Stream events is read by its own cursor, `timestamp`: `created_at`, which the catalog has as its "
+            "`cursor_field`, has no effect.",
+        ),
+        (changed("events", cursor_field=None), ""),
+        (changed("events", sync_mode="full_refresh", cursor_field=["created_at"]), ""),
+    ],
+    ids=["no streams", "no incremental sync", "another cursor", "no cursor", "in full"],
+)
+def test_what_a_catalog_asks_for_and_there_is_not_is_warned_of(
+    content: dict[str, Any], warning: str, server: PostHogServer
+) -> None:
+    got = run("read", config=config(server.url), catalog=content)
+    assert (got.status, warnings(got)) == (0, [warning] if warning else [])
+    read_events = any(one["stream"]["name"] == "events" for one in content["streams"])
+    assert len(got.records("events")) == (2 if read_events else 0)
+
+
+def test_a_query_that_is_not_in_the_catalog_is_named(server: PostHogServer) -> None:
+    queries = [{"name": name, "query": "SELECT uuid FROM events", "primary_key": "uuid"} for name in ("b", "a")]
+    got = run("read", config=config(server.url, queries=queries), catalog=catalog("projects"))
+    (line,) = [line for line in got.logs if "not in the catalog" in line]
+    assert line.startswith(
+        "Streams of `queries` that are not in the catalog are not read: a, b. `source-posthog catalog"
+    )
+    assert (got.status, warnings(got)) == (0, [])
 
 
 def test_duplicate_projects_are_called_duplicates(server: PostHogServer) -> None:

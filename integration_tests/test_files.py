@@ -29,8 +29,11 @@ def sentence(output: Output) -> str:
 @pytest.mark.parametrize(
     ("kind", "content", "reason"),
     [
-        *((kind, "{not json", "is not JSON") for kind in ("config", "catalog", "state")),
-        *((kind, "", "is not JSON") for kind in ("config", "catalog")),
+        *(
+            (kind, '\n{\n  "a": 1,,', "is not JSON (line 3, column 10: Expecting property name")
+            for kind in ("config", "catalog", "state")
+        ),
+        *((kind, "", "is not JSON, since it is empty") for kind in ("config", "catalog")),
         *((kind, "7", f"is JSON, but not a {kind}. Expected: ") for kind in ("config", "catalog", "state")),
     ],
 )
@@ -66,6 +69,40 @@ def test_a_file_that_is_missing_is_named(server: PostHogServer, kind: str) -> No
 def test_json_of_the_wrong_shape_is_named(server: PostHogServer, kind: str, content: Any) -> None:
     files = {"config": config(server.url), "catalog": catalog("events"), "state": [], kind: content}
     assert f"The {kind} file" in sentence(run("read", **files))
+
+
+def configured(**fields: Any) -> dict[str, Any]:
+    """A configured catalog of events with other values of some fields, without those that are `...`."""
+    stream = {**catalog("events")["streams"][0], **fields}
+    return {"streams": [{name: value for name, value in stream.items() if value is not ...}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "fault"),
+    [
+        ("catalog", {"no": "streams"}, "`streams` is missing"),
+        ("catalog", {"streams": {}}, '`streams` must be of type "list"'),
+        ("catalog", {"streams": [*catalog("events")["streams"], "events"]}, '`streams[1]` must be of type "object"'),
+        ("catalog", configured(sync_mode=...), "`streams[0].sync_mode` is missing"),
+        (
+            "catalog",
+            configured(sync_mode="all]"),
+            '`streams[0].sync_mode` must be one of ["full_refresh", "incremental"]',
+        ),
+        ("catalog", configured(cursor_field="timestamp"), '`streams[0].cursor_field` must be of type "list"'),
+        ("catalog", configured(stream={"name": "events"}), "`streams[0].stream.json_schema` is missing"),
+        ("state", [{"type": "STREAM", "stream": {"stream_state": {}}}], "`stream.stream_descriptor` is missing"),
+        ("state", [{"streamDescriptor": "events"}], '`stream.stream_descriptor` must be of type "object"'),
+        (
+            "state",
+            {"7": {"timestamp": "2026-01-01T00:00:00Z"}},
+            'it does not say of which stream. If it is that of events, write {"events": ...} around it',
+        ),
+    ],
+)
+def test_the_field_that_makes_it_none_is_named(server: PostHogServer, kind: str, content: Any, fault: str) -> None:
+    files = {"config": config(server.url), "catalog": catalog("events"), kind: content}
+    assert f" is JSON, but not a {kind}: {fault}. Expected: " in sentence(run("read", **files))
 
 
 @pytest.mark.parametrize("how", [run, run_command], ids=["launch", "command"])

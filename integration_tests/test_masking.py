@@ -134,6 +134,19 @@ def test_the_keys_of_several_sources_are_all_masked(server: PostHogServer, comma
     assert filter_secrets(f"{SECRET} {OTHER}") == "**** ****"
 
 
+def test_the_key_of_the_environment_is_masked(server: PostHogServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTHOG_API_KEY", SECRET)
+    server.posthog.faults.add(answer_that_names(SECRET))
+    options = config(server.url, api_key=None)
+    for got in (
+        run_command("check", "--debug", config=options),
+        run("check", "--debug", config=options),
+        run("read", "--debug", config=options, catalog=catalog("cohorts")),
+    ):
+        assert "no: ****" in got.text
+        assert SECRET not in got.text
+
+
 def test_the_status_of_check_masks_the_key_that_an_answer_repeats(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(times=None, status=403, body={"detail": f"no: {SECRET}"}))
     status = SourcePosthog().check(None, config(server.url, api_key=SECRET))

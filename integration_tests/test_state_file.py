@@ -101,10 +101,54 @@ def test_output_without_a_state_is_a_first_sync_and_says_so(server: PostHogServe
     assert "has no state, so this is a first sync" in " ".join(warnings(got))
 
 
-@pytest.mark.parametrize("state", [[], {}, "null"])
-def test_an_empty_state_is_a_first_sync_without_a_word(server: PostHogServer, state: Any) -> None:
+@pytest.mark.parametrize("state", [[], {}, "null", {"states": []}, "", "\n"])
+def test_an_empty_state_is_a_first_sync_without_a_warning(server: PostHogServer, state: Any) -> None:
+    """As the platform hands it to the first one."""
     got = read(server, "events", state=state)
     assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
+    assert len([line for line in got.logs if line.endswith("is empty, so this is a first sync.")]) == 1
+
+
+EMPTY = "The state of stream events is empty, so this sync reads it from the beginning."
+MISSING = "The state has no entry for stream events, so this sync reads it from the beginning."
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "said"),
+    [
+        (events_state({}), "INFO", EMPTY),
+        (events_state({"__ab_no_cursor_state_message": True}), "INFO", EMPTY),
+        ([{"type": "LEGACY", "data": {}}], "INFO", EMPTY),
+        ({"events": {}, "cohorts": {"7": {}}}, "INFO", EMPTY),
+        ({"cohorts": {"7": {"at": "x"}}}, "WARN", MISSING),
+        ([{"type": "LEGACY", "data": {"cohorts": {}}}], "WARN", MISSING),
+        ([{"type": "LEGACY", "data": {"timestamp": "2026-12-01T00:00:00Z"}}], "WARN", MISSING),
+    ],
+    ids=repr,
+)
+def test_a_stream_that_begins_anew_although_there_is_a_state_is_said(
+    server: PostHogServer, state: Any, level: str, said: str
+) -> None:
+    """A warning where the state is of other streams; not where it is empty, as after a sync that found nothing."""
+    got = read(server, "cohorts", "events", state=state)
+    assert (got.status, len(got.records("events"))) == (0, 2)
+    assert [log["level"] for log in got.of("LOG") if log["message"] == said] == [level]
+    assert len([line for line in got.logs if "from the beginning" in line]) == 1
+
+
+def test_a_state_of_streams_that_are_not_read_is_no_matter(server: PostHogServer) -> None:
+    got = read(server, "cohorts", state=project_state(p7="2026-10-15T00:00:00Z"))
+    assert (got.status, warnings(got)) == (0, [])
+
+
+def test_a_state_that_a_full_refresh_does_not_use_is_said(server: PostHogServer) -> None:
+    wanted = catalog("events")
+    wanted["streams"][0]["sync_mode"] = "full_refresh"
+    state = project_state(p7="2026-12-01T00:00:00Z")
+    got = run("read", config=config(server.url), catalog=wanted, state=state)
+    assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
+    said = "The state of stream events is not used, since the catalog has `sync_mode` full_refresh."
+    assert got.logs.count(said) == 1
 
 
 def readme_recipe() -> list[str]:
@@ -162,6 +206,12 @@ OTHER_FORMS: dict[str, Any] = {
     "without a type": [{"stream": STREAM["stream"]}],
     "GLOBAL": [{"type": "GLOBAL", "global": {"stream_states": [STREAM["stream"]]}}],
     "in a namespace": events_state(BY_PROJECT),
+    "as Airbyte shows it": [{"streamDescriptor": {"name": "events"}, "streamState": BY_PROJECT}],
+    "as Airbyte's API gives it": {
+        "stateType": "stream",
+        "streamState": [{"streamDescriptor": {"name": "events", "namespace": None}, "streamState": BY_PROJECT}],
+    },
+    "as the README prints it": {name: {**entry, "since": "2026-01-01T00:00:00Z"} for name, entry in BY_PROJECT.items()},
     "of partitions": events_state(partitions(7, 8)),
     "by stream, of partitions": {"events": partitions(7, 8)},
     "with flags": events_state({**FLAGS, "7": {**BY_PROJECT["7"], **FLAGS}, "8": BY_PROJECT["8"]}),
@@ -228,6 +278,17 @@ def test_the_state_of_a_query_has_the_same_forms(clickhouse: ClickHouse, content
         got = read_queries(VISITS, incremental=True, state=[{"type": "STREAM", "stream": stream}])
     assert (got.status, got.errors, warnings(got)) == (0, [], [])
     assert Counter(row["project_id"] for row in got.records("visits")) == {7: 130, 8: of_8}
+
+
+def test_a_query_that_begins_anew_or_cannot_go_on_is_warned_of(clickhouse: ClickHouse) -> None:
+    in_full = {**{name: value for name, value in VISITS.items() if name != "cursor_field"}, "name": "all_visits"}
+    with answers_from(posthog_with_visits(clickhouse)):
+        got = read_queries(VISITS, in_full, incremental=True, state=events_state(BY_PROJECT))
+    assert (got.status, len(got.records("visits")), len(got.records("all_visits"))) == (0, 170, 170)
+    assert warnings(got) == [
+        "Stream all_visits cannot be read incrementally, since its query has no `cursor_field`: it is read in full.",
+        "The state has no entry for stream visits, so this sync reads it from the beginning.",
+    ]
 
 
 # --- odd values

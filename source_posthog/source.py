@@ -26,8 +26,15 @@ from source_posthog.api import clock
 from source_posthog.api.progress import SyncLog
 from source_posthog.engine import Engine
 from source_posthog.inputs.catalog import endings, require_known
-from source_posthog.inputs.cautions import warn_of_config, warn_of_state
-from source_posthog.inputs.configuration import RefusedConfig, accepted, validated
+from source_posthog.inputs.cautions import warn_of_catalog, warn_of_config, warn_of_state
+from source_posthog.inputs.configuration import (
+    KEY_VARIABLE,
+    RefusedConfig,
+    ValidConfig,
+    accepted,
+    key_of_environment,
+    validated,
+)
 from source_posthog.inputs.files import read_catalog, read_config, read_state
 from source_posthog.inputs.masking import catalog_without_secrets, forms, mask, without_secrets
 from source_posthog.inputs.states import State
@@ -72,7 +79,7 @@ class SourcePosthog(YamlDeclarativeSource):
         self._masks: list[str] = []
         self.message_repository = InMemoryMessageRepository()  # what the entrypoint prints before a command ends
 
-    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> RefusedConfig | ValidConfig:
         """`config` as it is meant, or where it is not valid one that says so as soon as it is used (RefusedConfig).
 
         The CDK's own validation, which comes after this, would not name the option. From here on the API key is masked
@@ -80,17 +87,18 @@ class SourcePosthog(YamlDeclarativeSource):
         """
         specification = self.spec(self.logger).connectionSpecification
         options = specification["properties"].items() if isinstance(config, Mapping) else []
-        secrets = [config.get(name) for name, option in options if option.get("airbyte_secret")]
+        key = key_of_environment(config)
+        secrets = [key, *(config.get(name) for name, option in options if option.get("airbyte_secret"))]
         new = [form for secret in secrets if isinstance(secret, str) for form in forms(secret.strip())]
         self._masks = mask([*self._masks, *new])  # each time: the CDK's entrypoint lets go of the other ones
         streams = {stream["name"] for stream in self._stream_configs(self.resolved_manifest)}
-        return validated(config, specification, streams)
+        return validated(config, specification, streams, key)
 
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
-            engine, logger = self._engine(config), logger or self.logger
-            warn_of_config(engine.config, self.spec(logger).connectionSpecification, clock.now(), logger)
+            logger = logger or self.logger
+            engine = self._begun(config, logger)
             engine.sync.is_check = True
             projects, retention = list_projects(engine.built({"projects"})), engine.retention()
             for project in projects[:PROJECTS_TO_LOOK_AT]:  # of all of them, of which there can be thousands, by a sync
@@ -139,13 +147,16 @@ class SourcePosthog(YamlDeclarativeSource):
 
         Raises AirbyteTracedException at the end if a stream could not be read to its end, or at once if none can.
         """
-        engine, logger = self._engine(config, catalog, state), logger or self.logger
-        warn_of_config(engine.config, self.spec(logger).connectionSpecification, clock.now(), logger)
+        logger = logger or self.logger
+        engine = self._begun(config, logger, catalog, state)
         selected, known = {stream.stream.name for stream in catalog.streams}, engine.names
         streams = engine.built(selected | {"projects"})
+        cursors = {one.name: one.cursor_field or "" for one in streams if one.name in selected}
+        warn_of_catalog(catalog, cursors, engine.query_names, logger)
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
-        warn_of_state(state, known, engine.sync.clock.present(), logger)
+        modes = {one.stream.name: one.sync_mode for one in catalog.streams if cursors.get(one.stream.name)}
+        warn_of_state(state, known, modes, engine.sync.clock.present(), logger)
         chosen = [one for one in streams if one.name in selected]
         # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
         with closing(engine.messages(chosen)) as messages:  # whoever holds on to an error holds on to no thread
@@ -157,6 +168,21 @@ class SourcePosthog(YamlDeclarativeSource):
     ) -> Engine:
         """Raises AirbyteTracedException where `config` is not valid."""
         return Engine(self, accepted(self.configure(config, "")), catalog, state)
+
+    def _begun(
+        self,
+        config: Mapping[str, Any],
+        logger: logging.Logger,
+        catalog: ConfiguredAirbyteCatalog | None = None,
+        state: State = None,
+    ) -> Engine:
+        """As `_engine`, for a command that says what is odd in `config`."""
+        valid = accepted(self.configure(config, ""))
+        if valid.has_key_of_environment:
+            logger.info(f"The API key is that of the environment variable {KEY_VARIABLE}.")
+        engine = self._engine(valid, catalog, state)
+        warn_of_config(engine.config, self.spec(logger).connectionSpecification, clock.now(), logger)
+        return engine
 
     # The CDK's own readers of files answer with a traceback.
 

@@ -1,7 +1,7 @@
 """`source-posthog` in processes of its own that do not each spend a second on imports and on the manifest.
 
 They are forked from one that has done both (fork.py); all else is as in a process that a shell starts: arguments,
-files, output and exit status. The image's and the documents' tests start the command itself.
+environment, files, output and exit status. The image's and the documents' tests start the command itself.
 """
 
 import multiprocessing
@@ -21,7 +21,7 @@ def run_forked(arguments: list[str]) -> tuple[str, int]:
     """What `source-posthog ARGUMENTS` prints, and its exit status. Raises TimeoutError where it does not end."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        process = FORKS.Process(target=_run, args=(arguments, str(out), str(err)))
+        process = FORKS.Process(target=_run, args=(arguments, str(out), str(err), dict(os.environ)))
         process.start()
         process.join(LONGEST_RUN)
         status = process.exitcode
@@ -39,7 +39,7 @@ def until_killed(arguments: list[str], lines: int) -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         pipe = Path(folder) / "pipe"
         os.mkfifo(pipe)
-        process = FORKS.Process(target=_run, args=(arguments, str(pipe), os.devnull))
+        process = FORKS.Process(target=_run, args=(arguments, str(pipe), os.devnull, dict(os.environ)))
         process.start()
         with pipe.open("rb") as printed:
             read = list(islice(printed, lines))
@@ -50,7 +50,9 @@ def until_killed(arguments: list[str], lines: int) -> list[bytes]:
         return read
 
 
-def _run(arguments: list[str], out: str, err: str) -> None:
+def _run(arguments: list[str], out: str, err: str, environment: dict[str, str]) -> None:
+    os.environ.clear()  # that of whoever forks these processes, as it was when it began
+    os.environ.update(environment)
     for path, descriptor in ((out, 1), (err, 2)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)

@@ -8,9 +8,11 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
+
 from source_posthog.exact.events.ledger import instants_in
 from source_posthog.exact.instants import instant
-from source_posthog.inputs.states import State, taken
+from source_posthog.inputs.states import State, named_in, taken
 
 MOST_NAMES = 10
 
@@ -36,15 +38,69 @@ def warn_of_unknown_options(config: Iterable[str], known: Iterable[str], logger:
         logger.warning(f"There is no option `{name}`, so it has no effect. {advice}")
 
 
-def warn_of_state(state: State, streams: Collection[str], now: datetime, logger: logging.Logger) -> None:
-    """Warn of what of `state` is not taken, which for one is that of streams that do not exist, and of what lies after
-    `now` in that of events."""
+def warn_of_catalog(
+    catalog: ConfiguredAirbyteCatalog, cursors: Mapping[str, str], queries: Collection[str], logger: logging.Logger
+) -> None:
+    """Warn of what `catalog` asks for that there is not, and say which of `queries`, streams too, are not in it.
+
+    `cursors`: the cursor of each stream that is read, "" for one without.
+    """
+    if not catalog.streams:
+        logger.warning("The catalog has no streams, so nothing is read. `source-posthog catalog` prints one of all.")
+    for one in catalog.streams:
+        name, wanted = one.stream.name, ".".join(one.cursor_field or [])
+        if one.sync_mode != SyncMode.incremental or name not in cursors:
+            continue
+        if not cursors[name]:
+            why = "since its query has no `cursor_field`" if name in queries else "as the catalog asks"
+            logger.warning(f"Stream {name} cannot be read incrementally, {why}: it is read in full.")
+        elif wanted not in ("", cursors[name]):
+            logger.warning(
+                f"Stream {name} is read by its own cursor, `{cursors[name]}`: `{wanted}`, which the catalog has as its "
+                "`cursor_field`, has no effect."
+            )
+    if left_out := sorted(set(queries) - {one.stream.name for one in catalog.streams}):
+        logger.info(
+            f"Streams of `queries` that are not in the catalog are not read: {_some_of(left_out)}. `source-posthog "
+            "catalog --config config.json` prints a catalog with them."
+        )
+
+
+def warn_of_state(
+    state: State, streams: Collection[str], modes: Mapping[str, SyncMode], now: datetime, logger: logging.Logger
+) -> None:
+    """Warn of what of `state` is not taken, which for one is that of streams that do not exist, of streams that are
+    read from the beginning although there is a state, and of what lies after `now` in that of events.
+
+    `modes`: how each stream that has a cursor is read.
+    """
     states, ignored = taken(state)
     by_name = {one.stream.stream_descriptor.name: vars(one.stream.stream_state) for one in states if one.stream}
     ignored += [f"stream {name}, which does not exist" for name in by_name if name not in streams]
     if ignored:
         logger.warning(f"Parts of the state mean nothing to this sync and are ignored: {_some_of(ignored)}.")
-    _warn_of_the_future(by_name.get("events", {}), now, logger)
+    if state:
+        _warn_of_first_syncs(by_name, named_in(state), bool(ignored), modes, logger)
+    if modes.get("events") == SyncMode.incremental:
+        _warn_of_the_future(by_name.get("events", {}), now, logger)
+
+
+def _warn_of_first_syncs(
+    found: Collection[str], named: Collection[str], is_odd: bool, modes: Mapping[str, SyncMode], logger: logging.Logger
+) -> None:
+    """Say which streams are read from the beginning, although there is a state: of those in `named`, it has entries of
+    those that were `found`.
+
+    To be without an entry beside other streams, or what `is_odd`, may be a mistake. To be empty is common: so a sync
+    writes it that found nothing, and so a connection hands it to its first sync.
+    """
+    for name in (name for name in found if modes.get(name) == SyncMode.full_refresh):
+        logger.info(f"The state of stream {name} is not used, since the catalog has `sync_mode` full_refresh.")
+    for name in (name for name, mode in modes.items() if mode == SyncMode.incremental and name not in found):
+        if name not in named and (named or is_odd):
+            logger.warning(f"The state has no entry for stream {name}, so this sync reads it from the beginning.")
+        else:
+            logger.info(f"The state of stream {name} is empty, so this sync reads it from the beginning.")
 
 
 def _warn_of_the_future(entries: Mapping[str, Any], now: datetime, logger: logging.Logger) -> None:

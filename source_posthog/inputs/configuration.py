@@ -1,5 +1,6 @@
 """What a configuration means, and in one sentence what is wrong with one, and where."""
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,15 +14,20 @@ from jsonschema.exceptions import ValidationError
 
 from source_posthog.exact.instants import EARLIEST, instant, iso
 from source_posthog.exact.queries.definitions import queries_fault
+from source_posthog.inputs.dates import date_fault, utc_date
 
 _FORMATS = FormatChecker(formats=())
 _FORMATS.checks("date-time", raises=ValueError)(lambda text: not isinstance(text, str) or bool(instant(text)))
 
+KEY_VARIABLE = "POSTHOG_API_KEY"  # of the environment: the API key of a configuration that has none
+
 MOST_CONFIG_LEVELS = 100  # of JSON within JSON. Many libraries give up, with a traceback, at some hundreds.
 
 
-def normalized(config: Any) -> Any:
-    """`config` as it is meant: no white space around a string, 3 for 3.0, and a start_date that PostHog can store.
+def normalized(config: Any, required: Collection[str] = ()) -> Any:
+    """`config` as it is meant: no white space around a string, 3 for 3.0, dates in UTC, a start_date that PostHog can
+    store, and a list for a query's key of one column. An option that is null or "" is one that is not there, where it
+    is not `required`.
 
     Names with an underscore in front are not the user's: those that the platform adds, and switches of the CDK's own
     (`_page_size`, `__injected_components_py`), which no configuration may set. They are taken out.
@@ -30,7 +36,13 @@ def normalized(config: Any) -> Any:
     """
     if not isinstance(config, Mapping) or is_deep(config):
         return config
-    plain = {name: _tidied(value) for name, value in config.items() if not str(name).startswith("_")}
+    tidied = {name: _tidied(value) for name, value in config.items() if not str(name).startswith("_")}
+    plain = {name: value for name, value in tidied.items() if name in required or (value is not None and value != "")}
+    for name in ("start_date", "end_date"):
+        if isinstance(plain.get(name), str):
+            plain[name] = utc_date(plain[name])
+    if isinstance(plain.get("queries"), list):
+        plain["queries"] = [_with_list_of_keys(query) for query in plain["queries"]]
     try:
         if instant(plain["start_date"]) < EARLIEST:
             plain["start_date"] = iso(EARLIEST).replace(".000000", "")
@@ -47,6 +59,11 @@ def _tidied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _tidied(inner) for name, inner in value.items()}
     return [_tidied(one) for one in value] if isinstance(value, list) else value
+
+
+def _with_list_of_keys(query: Any) -> Any:
+    key = query.get("primary_key") if isinstance(query, Mapping) else None
+    return {**query, "primary_key": [key]} if isinstance(key, str) and key else query
 
 
 def is_deep(value: Any) -> bool:
@@ -70,7 +87,8 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
 
     `streams`: the names that no query of the user's own can have.
 
-    "" where nothing is. No value is shown, since a password can stand in a URL; of a URL without one, its server is.
+    "" where nothing is. No value is shown, since a password can stand in a URL, but a date, and the server of a URL
+    without a password.
     """
     if is_deep(config):
         levels = f"more than {MOST_CONFIG_LEVELS} levels"
@@ -79,6 +97,11 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
     for error in Draft7Validator(specification, format_checker=_FORMATS).iter_errors(config):
         for option in _options(error):
             sentences.setdefault(option, _option_sentence(option, error, specification))
+    if isinstance(config, Mapping) and str(config.get("api_key")).startswith("phc_"):
+        sentences["api_key"] = (
+            "The option `api_key` is a project API key (phc_...), which cannot read data: set it to a personal API key "
+            "(phx_...), which you create in PostHog under Settings, Personal API keys."
+        )
     are_dates = isinstance(config, Mapping) and not sentences.keys() & {"start_date", "end_date"}
     if are_dates and "end_date" in config and instant(config["end_date"]) <= instant(config["start_date"]):
         sentences["end_date"] = "The option `end_date` must be later than `start_date`, or omitted."
@@ -110,10 +133,12 @@ def _option_sentence(option: str, error: ValidationError, specification: Mapping
         return "The configuration must be a JSON object with the connector's options."
     schema = specification["properties"][option]
     if error.validator == "required" and not error.absolute_path:
-        return f"The option `{option}` is missing: set it to {_rule(schema)}."
+        instead = f", or set the environment variable {KEY_VARIABLE}" if option == "api_key" else ""
+        return f"The option `{option}` is missing: set it to {_rule(schema)}{instead}."
     if error.validator == "uniqueItems":
         return f"The option `{option}` has duplicates: list each value once."
-    return f"The option `{option}` must be {_rule(schema)}."
+    shown = date_fault(error.instance) if "format" in schema and isinstance(error.instance, str) else ""
+    return f"The option `{option}` must be {_rule(schema)}{shown and f'; {shown}'}."
 
 
 def _rule(schema: Mapping[str, Any]) -> str:
@@ -182,19 +207,41 @@ class RefusedConfig(dict[str, Any]):
 
 
 class ValidConfig(dict[str, Any]):
-    """A configuration that was found valid, as it is meant; known by its class."""
+    """A configuration that was found valid, as it is meant; known by its class.
+
+    Attributes:
+        has_key_of_environment: whether the API key is that of the environment.
+    """
+
+    has_key_of_environment = False
 
 
-def validated(config: Any, specification: Mapping[str, Any], streams: Collection[str]) -> RefusedConfig | ValidConfig:
-    """`config` as it is meant, or what says why it is refused; see `fault`. Looked at once: what this gave stays."""
+def key_of_environment(config: Any) -> str:
+    """The API key in the environment, where `config`, not yet `validated`, has none; else ""."""
+    if not isinstance(config, Mapping) or isinstance(config, (RefusedConfig, ValidConfig)):
+        return ""
+    return "" if normalized({"api_key": config.get("api_key")}) else os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def validated(
+    config: Any, specification: Mapping[str, Any], streams: Collection[str], key: str = ""
+) -> RefusedConfig | ValidConfig:
+    """`config` as it is meant, or what says why it is refused; see `fault`. Looked at once: what this gave stays.
+
+    `key`: the `key_of_environment`.
+    """
     if isinstance(config, (RefusedConfig, ValidConfig)):
         return config
-    config = normalized(config)
-    sentence = fault(config, specification, streams)
-    return RefusedConfig(sentence) if sentence else ValidConfig(config)
+    config = normalized({**config, "api_key": key} if key else config, specification["required"])
+    if sentence := fault(config, specification, streams):
+        name = f"environment variable {KEY_VARIABLE}" if key else "option `api_key`"
+        return RefusedConfig(sentence.replace("option `api_key`", name))
+    valid = ValidConfig(config)
+    valid.has_key_of_environment = bool(key)
+    return valid
 
 
-def accepted(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def accepted(config: RefusedConfig | ValidConfig) -> ValidConfig:
     """`config`; raises AirbyteTracedException (config_error) where it is RefusedConfig."""
     if isinstance(config, RefusedConfig):
         raise AirbyteTracedException(message=config.sentence, failure_type=FailureType.config_error)

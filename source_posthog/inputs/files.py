@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, TextIO
@@ -11,7 +12,6 @@ import orjson
 from airbyte_cdk.models import (
     AirbyteStateMessage,
     AirbyteStateMessageSerializer,
-    AirbyteStateType,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
     FailureType,
@@ -20,12 +20,11 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.inputs.configuration import MOST_CONFIG_LEVELS, is_deep
+from source_posthog.inputs.pasted import STATES, Unexpected, as_states
 
 logger = logging.getLogger("airbyte")
 
 MESSAGES = {*(kind.value for kind in Type), "DEBUG"}  # the last is the CDK's own, for --debug
-STATES = {kind.value for kind in AirbyteStateType}
-PARTS_OF_A_STATE = {"type", "stream", "global", "data"}
 
 CONFIGURED = '{"streams": [{"stream": {...}, "sync_mode": "...", "destination_sync_mode": "..."}]}'
 SAMPLE = "`source-posthog catalog` prints one"
@@ -42,7 +41,7 @@ def read_config(path: str) -> dict[str, Any]:
     with _opened("config", path) as file:
         config = json.loads(file.read())
         if not isinstance(config, dict):
-            raise _Unexpected
+            raise Unexpected
         return config
 
 
@@ -81,13 +80,18 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
     The file is a list of states, as Airbyte gives it, or what a sync printed: its output as it is, read line by line
     since it can be large, or its STATE messages, in lines or in a list. Lines that are no message are ignored: the last
     one of a sync that was killed can be half a line. An empty file is the output of a sync that printed nothing.
-    It may also be the states by the names of their streams, as before there were states of a single stream.
+    It may also be in one of the forms of pasted.py.
     """
     if not path:
         return []
     with _opened("state", path) as file:
-        first = next((line for line in file if line.strip()), "")
-        if is_output := not first or bool(list(_messages([first]))):
+        first = ""
+        for line in file:
+            first += line
+            if line.strip():
+                break
+        is_output = bool(list(_messages([first])))
+        if is_output or not first.strip():
             contents: Iterable[Any] = _messages(chain([first], file))
         else:
             contents = _listed(first + file.read())
@@ -100,12 +104,14 @@ def read_state(path: str | None) -> list[AirbyteStateMessage]:
             _require_shallow(content)
             state = _loaded(AirbyteStateMessageSerializer, content)
             if state.stream is None and state.data is None and state.global_ is None:
-                raise _Unexpected
+                raise Unexpected
             name = state.stream.stream_descriptor if state.stream else None
             states.pop(key := name and (name.namespace, name.name), None)  # the last one counts, and comes last
             states[key] = state
     if is_output and not states:
         logger.warning(f"The state file {path} has no state, so this is a first sync.")
+    elif not states:  # as the platform has it for the first one
+        logger.info(f"The state file {path} is empty, so this is a first sync.")
     return list(states.values())
 
 
@@ -128,33 +134,37 @@ def _listed(text: str) -> list[Any]:
         if messages := list(_messages(text.splitlines())):
             return messages
         raise
-    if isinstance(content, dict):
-        if isinstance(content.get("states"), list):
-            content = content["states"]
-        elif _is_by_stream(content):
-            content = {"type": AirbyteStateType.LEGACY.value, "data": content}
-    contents = content if isinstance(content, list) else [content] if content else []
+    contents = as_states(content)
     if not all(isinstance(one, dict) for one in contents):
-        raise _Unexpected
+        raise Unexpected
     return contents
-
-
-def _is_by_stream(content: Mapping[str, Any]) -> bool:
-    """Whether `content` is `{"events": {...}, ...}`. Projects, which have numbers, belong to a stream."""
-    return not content.keys() & PARTS_OF_A_STATE and all(
-        name.isidentifier() and isinstance(one, dict) for name, one in content.items()
-    )
-
-
-class _Unexpected(Exception):
-    """JSON, but not what the file should hold."""
 
 
 def _loaded(serializer: Any, content: Any) -> Any:
     try:
         return serializer.load(content)
     except Exception as error:  # the serializers of the protocol's messages raise errors of their own
-        raise _Unexpected from error
+        faults = [_field_fault(one.instance_path, one.message) for one in getattr(error, "errors", [])]
+        raise Unexpected(*faults[:1]) from error
+
+
+def _field_fault(path: str, message: str) -> str:
+    """What is wrong with the field at `path`, without its value, which `message` begins with.
+
+    "streams/0/sync_mode", '"all" is not one of ["full_refresh", "incremental"]' ->
+    '`streams[0].sync_mode` must be one of ["full_refresh", "incremental"]'
+    """
+    field = re.sub(r"/(\d+)", r"[\1]", path).replace("/", ".")
+    if not field:
+        return ""
+    if message.endswith(" is a required property"):
+        return f"`{field}` is missing"
+    fault = re.search(r"(one of \[[^]]*\]|of type \"\w+\")$", message)
+    return f"`{field}` must be {fault[0]}" if fault else f"`{field}` is not valid"
+
+
+def _place(error: json.JSONDecodeError) -> str:
+    return f"line {error.lineno}, column {error.colno}: {error.msg.removesuffix(' at').removesuffix(' starting')}"
 
 
 def _require_shallow(content: Any) -> None:
@@ -175,10 +185,12 @@ def _opened(kind: str, path: str) -> Iterator[TextIO]:
         reason = "is not a text file"
     except RecursionError:
         reason = f"has more than {MOST_CONFIG_LEVELS} levels"
-    except ValueError:
+    except json.JSONDecodeError as error:
+        reason = f"is not JSON ({_place(error)})" if error.doc.strip() else "is not JSON, since it is empty"
+    except ValueError:  # a number of thousands of digits
         reason = "is not JSON"
-    except _Unexpected:
-        reason = f"is JSON, but not a {kind}"
+    except Unexpected as error:
+        reason = f"is JSON, but not a {kind}" + (f": {error}" if str(error) else "")
     raise _problem(f"The {kind} file {path} {reason}. Expected: {EXPECTED[kind]}.")
 
 

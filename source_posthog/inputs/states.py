@@ -29,6 +29,11 @@ def taken(state: State) -> tuple[list[AirbyteStateMessage], list[str]]:
     return [_message(name, found) for name, found in last.items() if found], ignored
 
 
+def named_in(state: State) -> set[str]:
+    """The streams that `state` has, also those without entries."""
+    return {name for name, _ in _by_stream(state or [], [])}
+
+
 def _message(name: str, found: Mapping[str, Any]) -> AirbyteStateMessage:
     state = AirbyteStreamState(StreamDescriptor(name=name), AirbyteStateBlob(found))  # streams here have no namespace
     return AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=state)
