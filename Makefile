@@ -55,10 +55,11 @@ fields: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python from 3.10 to 3.13 found. Install one, or name it: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Installing into $(VENV) (once) ..."
+	@echo "Installing $$(grep -c . requirements.lock) libraries into $(VENV) (once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "Installed $(VENV): $$(du -sm $(VENV) | cut -f1) MB."
 	@touch $(STAMP)
 
 # Needs uv. One lock for all supported versions of Python, and no address of a registry in it.

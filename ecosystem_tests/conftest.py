@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from integration_tests.harness.fixtures import any_day, clickhouse, engine, waits
+from integration_tests.harness.fixtures import any_day, clickhouse, engine, uncaptured, waits
 from posthog_server.parsed_once import parse_once
 
 __all__ = ["any_day", "clickhouse", "engine", "environments", "waits"]
@@ -20,5 +20,5 @@ def environments(request: pytest.FixtureRequest) -> None:
     """What the modules of the tests name as ENVIRONMENTS: functions that make one if it is not there."""
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
     makers = {make for module in modules for make in getattr(module, "ENVIRONMENTS", ())}
-    with ThreadPoolExecutor(2) as pool:
+    with uncaptured(request.config), ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda make: make(), makers))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ecosystem_tests.documents import DOCUMENTS, code
+from ecosystem_tests.documents import DOCUMENTS, OF_EXAMPLES, code
 from integration_tests.harness.connector import config
 from posthog_server import PostHogServer, demo_account
 from posthog_server.environments import ROOT
@@ -23,6 +23,7 @@ TROUBLESHOOTING = ROOT / "docs" / "posthog.md"
 # Commands that are not run here, with the reason. Of those of make, it is tried that make knows them.
 ELSEWHERE = {
     "pip": "test_image.py builds a wheel, and installs it into an environment of its own",
+    "git": "example.com stands for an address that a checkout does not know",
     "docker": "needs a container engine; test_image.py runs the steps of the Dockerfile one by one",
     "make": "the tests themselves, or what takes longer than all of them",
 }
@@ -97,7 +98,7 @@ def test_nothing_is_listed_as_run_elsewhere_that_no_document_has() -> None:
     assert all(any(one in (command, command.split()[0]) for command in given) for one in ELSEWHERE)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *OF_EXAMPLES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_links_within_the_checkout_lead_somewhere(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / link).exists(), link

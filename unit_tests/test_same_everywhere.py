@@ -113,6 +113,32 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert set(versions.values()) == {versions["pyproject.toml"]}, versions
 
 
+# --- Which connector it is
+
+
+def documentation() -> str:
+    """The address of the documentation that `spec` names."""
+    return str(loaded("source_posthog/manifest.yaml")["spec"]["documentation_url"])
+
+
+def test_the_spec_names_a_document_of_this_repository() -> None:
+    (repository,) = re.findall(r"^git clone (\S+)", text("README.md"), re.MULTILINE)
+    address, _, path = documentation().partition(f"{repository}/")
+    assert address == ""
+    assert (ROOT / path).is_file()
+
+
+def test_what_tells_this_connector_from_the_published_one_is_what_the_files_say() -> None:
+    metadata = loaded("metadata.yaml")["data"]
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| (.*?) \|$", text("docs/image.md"), re.MULTILINE)
+    ours, published = ({row[0]: row[place] for row in rows} for place in (1, 2))
+    assert metadata["definitionId"] in published["definition ID in Airbyte"]
+    assert f"`{metadata['dockerRepository']}`" == published["image"]
+    assert f"`{metadata['remoteRegistries']['pypi']['packageName']}`" == published["Python package"]
+    assert f"`{documentation()}`" == ours["`documentationUrl` of `spec`"]
+    assert f"`{metadata['documentationUrl']}`" == published["`documentationUrl` of `spec`"]
+
+
 # --- Libraries
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -23,10 +24,20 @@ def any_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_posthog.streams.retention.NEVER_LESS", 1200)
 
 
+def uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
+    """What is printed in the block appears at once, as that an environment is installed, which takes a while."""
+    capture: AbstractContextManager[None] = config.pluginmanager.getplugin(
+        "capturemanager"
+    ).global_and_fixture_disabled()
+    return capture
+
+
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
+def engine(pytestconfig: pytest.Config) -> Iterator[Engine]:
     """One ClickHouse for all tests of a process. Its environment is made where it is not there."""
-    with Engine() as running:
+    with uncaptured(pytestconfig):
+        running = Engine()
+    with running:
         yield running
 
 

@@ -7,8 +7,12 @@ A line in is the JSON of a statement, a string. The line out is `{"answer": "<wh
 import json
 import os
 import sys
+from unittest.mock import MagicMock
 
-from chdb.session import Session
+# chDB imports it for formats that are not used here. With pandas, it would take 270 MB of the environment.
+sys.modules["pyarrow"] = MagicMock()
+
+from chdb.session import Session  # noqa: E402
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""The process that ClickHouse runs in: chDB in an environment of its own, since it takes half a gigabyte."""
+"""The process that ClickHouse runs in: chDB in an environment of its own, since few tests need it."""
 
 import json
+import os
 import re
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from posthog_server.environments import environment
+
+from .scratch import Scratch
 
 REQUIREMENT = "chdb-core-lite==26.5.0"
 
@@ -52,17 +55,23 @@ class Engine:
     """A ClickHouse until the end of the `with` block. Statements of several threads run one after the other.
 
     This build writes a float wrongly where its exponent has three digits and a zero between them: 1e300 as 1e30.
+
+    Attributes:
+        scratch: where it keeps its files.
     """
 
     def __init__(self) -> None:
-        python = clickhouse_environment() / "bin" / "python"
+        made = clickhouse_environment()
         self._lock = threading.Lock()
         self._names = count(1)
+        self.scratch = Scratch(made / "running")
         self._process = subprocess.Popen(
-            [str(python), str(_CHILD)],
+            [str(made / "bin" / "python"), str(_CHILD)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
+            env={**os.environ, "TMPDIR": str(self.scratch.folder)},
+            pass_fds=[self.scratch.lock],
             start_new_session=True,  # Ctrl-C is for us: it ends with its input
         )
 
@@ -89,6 +98,7 @@ class Engine:
 
     def close(self) -> None:
         self._process.communicate()
+        self.scratch.remove()
 
     def _run(self, statement: str) -> str:
         assert self._process.stdin is not None
@@ -124,7 +134,7 @@ _SETTINGS: dict[str, str | float] = {
 
 def clickhouse_environment() -> Path:
     """The environment that has chDB, made on its first use."""
-    return environment("clickhouse", REQUIREMENT)
+    return environment("clickhouse", "--no-deps", REQUIREMENT)
 
 
 def _value(value: str | float) -> str:
