@@ -130,7 +130,8 @@ def sentences_of_the_manifest() -> list[str]:
     filters = manifest["definitions"]["requester"]["error_handler"]["response_filters"]
     given = [one["error_message"] for one in filters if "error_message" in one]
     definitions = manifest["definitions"]
-    for requester in (definitions["query_stream"]["retriever"]["requester"], definitions["list_requester"]):
+    by_query = [definitions[name]["retriever"]["requester"] for name in ("query_stream", "table_stream")]
+    for requester in (*by_query, definitions["list_requester"]):
         given += [one["too_slow_advice"] for one in requester["error_handler"]["backoff_strategies"]]
     return [sentence(re.sub(r"{{.*?}}", "...", text)) for text in given]
 

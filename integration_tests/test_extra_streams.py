@@ -10,6 +10,7 @@ from integration_tests.harness.extra import OWNERS, asked, offsets, owner_in_wor
 from integration_tests.harness.in_process import URL, answers_from, read
 from posthog_server import Fault, Key, rewrite, throttled, too_slow
 from posthog_server.api import STREAMS
+from posthog_server.clickhouse import ClickHouse
 from posthog_server.extra import EXTRA
 from posthog_server.extra.objects import unordered
 
@@ -40,8 +41,10 @@ def test_what_is_named_is_shown_with_its_key_and_discover_asks_for_nothing() -> 
         assert streams[name].get("default_cursor_field", []) == ([one.cursor] if one.cursor else [])
 
 
-def test_check_asks_each_that_is_named_for_a_single_row_and_names_the_scopes_that_are_missing() -> None:
-    posthog = some()
+def test_check_asks_each_that_is_named_for_a_single_row_and_names_the_scopes_that_are_missing(
+    clickhouse: ClickHouse,
+) -> None:
+    posthog = some(clickhouse=clickhouse)
     allowed = {"project:read", "cohort:read"}
     posthog.account.add_key(Key("phx_limited", frozenset(allowed)))
     with answers_from(posthog):
@@ -87,16 +90,16 @@ def test_a_wrong_name_gets_one_sentence(options: dict[str, Any], sentence: str, 
 
 
 @pytest.mark.parametrize("stream", EXTRA)
-def test_every_row_is_read_once_in_one_page_or_in_many(stream: str) -> None:
-    posthog = some(stream)
+def test_every_row_is_read_once_in_one_page_or_in_many(stream: str, clickhouse: ClickHouse) -> None:
+    posthog = some(stream, clickhouse=clickhouse)
     require_whole(read(posthog, stream), posthog, stream)
-    posthog.extra_cap = 5
+    posthog.extra_cap = posthog.query_cap = 5
     require_whole(read(posthog, stream), posthog, stream)
 
 
 @pytest.mark.parametrize("stream", EXTRA)
-def test_a_missing_scope_fails_that_stream_alone(stream: str) -> None:
-    posthog = some()
+def test_a_missing_scope_fails_that_stream_alone(stream: str, clickhouse: ClickHouse) -> None:
+    posthog = some(clickhouse=clickhouse)
     other = (
         next(name for name, one in EXTRA.items() if one.scope != EXTRA[stream].scope) if len(EXTRA) > 1 else "cohorts"
     )

@@ -475,8 +475,12 @@ def test_recipes_run_alone_and_wrapped(clickhouse: ClickHouse, sql: str, expecte
             [e for e in make_events(60, rng, project=7, people=20) if "$session_id" in e.properties][:30]
         ),
         persons=persons,
-        groups=[{"index": 0, "key": "acme", "created_at": day, "updated_at": day, "properties": {"name": "Acme"}}],
-        cohort_people=[{"person_id": person["uuid"], "cohort_id": 5} for person in persons[:2]],
+        extra={
+            "groups": [
+                {"index": 0, "key": "acme", "created_at": day, "updated_at": day, "properties": {"name": "Acme"}}
+            ],
+            "cohort_members": [{"person_id": person["uuid"], "cohort_id": 5} for person in persons[:2]],
+        },
     )
     server = PostHog(account(one), clickhouse=clickhouse)
     alone = hogql(server, sql)

@@ -56,6 +56,10 @@ class Age(Enum):
         """The functions that HogQL does not know, each with the one that it proposes instead."""
         return NEVER_KNOWN | NOT_YET_KNOWN if self.is_of_2024 else NEVER_KNOWN
 
+    def knows_table(self, name: str) -> bool:
+        """Whether HogQL has the table. In January 2024 it had none of `sessions` and `system.*`."""
+        return not self.is_of_2024 or not (name == "sessions" or name.startswith("system."))
+
     def modifiers(self, kind: str) -> set[str]:
         """The modifiers that a query of this `kind` may have. In January 2024 an EventsQuery had none."""
         if not self.is_of_2024:

@@ -366,7 +366,7 @@ class PostHog(Options):
         return hogql_query.run(
             tables.clickhouse,
             seen.body["query"],
-            lambda name: tables.get(project, name, self._now()),
+            lambda name: tables.get(project, name, self._now()) if self.age.knows_table(name) else None,
             dialect,
             greatest=self.query_cap,
             seconds=self.hogql_seconds,

@@ -165,8 +165,7 @@ class Project:
         settings: fields of the project's own row that differ from the usual. `alone`: those that only
             `/api/projects/:id/` gives, e.g. {"event_retention_months": 12, "events_retention_enforced": True}, which
             lets older events go.
-        extra: rows of the extra streams, by the name of the stream.
-        groups, cohort_people: rows of the tables of these names, which only queries read.
+        extra: rows of the extra streams, by the name of the stream. Those that only queries read are rows of tables.
     """
 
     id: int
@@ -177,8 +176,6 @@ class Project:
     feature_flags: list[Row] = field(default_factory=list)
     annotations: list[Row] = field(default_factory=list)
     insights: list[Row] = field(default_factory=list)
-    groups: list[Row] = field(default_factory=list)
-    cohort_people: list[Row] = field(default_factory=list)
     extra: dict[str, list[Row]] = field(default_factory=dict)
     organization: str = ORGANIZATION
     dropped_persons: set[int] = field(default_factory=set)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from types import ModuleType
@@ -13,6 +14,8 @@ Node = dict[str, Any]
 
 # What the parser looks up in PostHog's own code when it is loaded.
 ERRORS = ("BaseHogQLError", "ExposedHogQLError", "NotImplementedError", "ParsingError", "SyntaxError")
+
+_LOADING = threading.Lock()
 
 
 class HogQLError(ValueError):
@@ -60,8 +63,13 @@ def _select_json(text: str) -> str:
     return answer
 
 
-@cache
 def _parser() -> ModuleType:
+    with _LOADING:  # two threads at once would take each other's stand-ins away
+        return _loaded_parser()
+
+
+@cache
+def _loaded_parser() -> ModuleType:
     """The parser, which imports `posthog.hogql.errors`: a stand-in is there while it is loaded."""
     errors = ModuleType("posthog.hogql.errors")
     errors.__dict__.update({name: type(name, (Exception,), {}) for name in ERRORS})

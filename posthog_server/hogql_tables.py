@@ -1,7 +1,6 @@
 """The tables that HogQL finds in each project, made from what the account holds."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from posthog_server.clickhouse import ClickHouse, Table
 
 from .data import Event, Project
+from .extra.tables import CAMPAIGN, PLACES, sessions_of
 from .values import Row, encode, isoformat
 
 Rows = list[list[Any]]
@@ -44,8 +44,19 @@ COLUMNS: dict[str, dict[str, str]] = {
         "distinct_id": "String",
         "$start_timestamp": "DateTime64(6, 'UTC')",
         "$end_timestamp": "DateTime64(6, 'UTC')",
+        "max_inserted_at": "DateTime64(6, 'UTC')",
         "$session_duration": "Int64",
         "$pageview_count": "UInt64",
+        "$autocapture_count": "UInt64",
+        "$screen_count": "UInt64",
+        **dict.fromkeys(
+            (
+                *(f"${which}_{name}" for which in ("entry", "end") for name in PLACES),
+                *(f"$entry_{name}" for name in CAMPAIGN),
+                *("$entry_referring_domain", "$channel_type", "$last_external_click_url"),
+            ),
+            "Nullable(String)",
+        ),
     },
     "groups": {
         "index": "UInt8",
@@ -55,6 +66,15 @@ COLUMNS: dict[str, dict[str, str]] = {
         "properties": "String",
     },
     "cohort_people": {"person_id": "UUID", "cohort_id": "Int64"},
+    "static_cohort_people": {"person_id": "UUID", "cohort_id": "Int64"},
+    "system.error_tracking_issues": {
+        "id": "UUID",
+        "team_id": "Int32",
+        "status": "String",
+        "name": "Nullable(String)",
+        "description": "Nullable(String)",
+        "created_at": "DateTime64(6, 'UTC')",
+    },
 }
 
 
@@ -118,33 +138,37 @@ def _person(person: Row) -> list[Any]:
 
 
 def _sessions(project: Project, now: int) -> Rows:
-    """Sessions are made of the events that carry their id, so one that goes on changes."""
-    sessions: dict[str, list[Event]] = defaultdict(list)
-    for event in _visible(project, now):
-        if session := event.properties.get("$session_id"):
-            sessions[session].append(event)
-    return [
-        [
-            session,
-            events[0].distinct_id,
-            isoformat(events[0].at),
-            isoformat(events[-1].at),
-            (events[-1].at - events[0].at) // 1_000_000,
-            sum(event.event == "$pageview" for event in events),
-        ]
-        for session, events in sessions.items()
-    ]
+    rows = [*project.extra.get("sessions", []), *sessions_of(_visible(project, now))]
+    return [[row[name.removeprefix("$")] for name in COLUMNS["sessions"]] for row in rows]
 
 
 def _groups(project: Project, now: int) -> Rows:
     return [
         [row["index"], row["key"], row["created_at"], row["updated_at"], _json(row.get("properties") or {})]
-        for row in list(project.groups)
+        for row in list(project.extra.get("groups", []))
     ]
 
 
 def _cohort_people(project: Project, now: int) -> Rows:
-    return [[row["person_id"], row["cohort_id"]] for row in list(project.cohort_people)]
+    """The members of cohorts that are computed. Each comes once."""
+    return _members(project, is_static=False)
+
+
+def _static_cohort_people(project: Project, now: int) -> Rows:
+    """The members of cohorts that were put in by hand. One who was put in twice comes twice."""
+    return _members(project, is_static=True)
+
+
+def _members(project: Project, *, is_static: bool) -> Rows:
+    rows = list(project.extra.get("cohort_members", []))
+    return [[row["person_id"], row["cohort_id"]] for row in rows if row.get("is_static", False) == is_static]
+
+
+def _error_tracking_issues(project: Project, now: int) -> Rows:
+    return [
+        [row["id"], project.id, *(row.get(name) for name in ("status", "name", "description", "created_at"))]
+        for row in list(project.extra.get("error_tracking_issues", []))
+    ]
 
 
 def _visible(project: Project, now: int) -> Iterable[Event]:
@@ -162,4 +186,6 @@ _ROWS: dict[str, Callable[[Project, int], Rows]] = {
     "sessions": _sessions,
     "groups": _groups,
     "cohort_people": _cohort_people,
+    "static_cohort_people": _static_cohort_people,
+    "system.error_tracking_issues": _error_tracking_issues,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from integration_tests.harness.connector import Output, catalog, config, expected_keys, run_command
 from posthog_server import Account, Event, PostHogServer, demo_account, event
 from posthog_server.api import STREAMS
+from posthog_server.clickhouse import ClickHouse, Engine
 from posthog_server.demo import BUSY, GAP
 from posthog_server.extra import EXTRA
 
@@ -70,7 +71,7 @@ def second_sync(run: Run, options: dict[str, Any], account: Account, state: list
 
 def main(run: Run = run_command) -> int:
     account = demo_account()
-    with PostHogServer(account) as server:
+    with Engine() as engine, ClickHouse(engine) as clickhouse, PostHogServer(account, clickhouse=clickhouse) as server:
         options = config(server.url, extra_streams=list(EXTRA))
         print(f"An embedded PostHog runs at {server.url}, with the clamp and the paging quirks of the real one.\n")
         names = ", ".join(next(run("spec").of("SPEC"))["connectionSpecification"]["properties"])

@@ -148,7 +148,7 @@ def expected_keys(account: Account) -> dict[str, list[tuple[int, Any]]]:
         keys[stream] = [
             (owner, extra.key_of(row))
             for owner, rows in extra_rows(account, stream).items()
-            for row in rows
+            for row in [*rows, *(extra.derived(account.projects[owner]) if extra.owner == "project" else [])]
             if extra.shown(row) and not extra.dropped(row)
         ]
     return {stream: sorted(rows) for stream, rows in keys.items()}

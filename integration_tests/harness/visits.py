@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
-from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.harness.connector import Output, catalog, config, run
 from integration_tests.harness.in_process import SOURCE, URL
@@ -65,9 +65,12 @@ def as_tuple(row: dict[str, Any]) -> Row:
     return tuple(row.get(column) for column in (*COLUMNS, "project_id"))
 
 
-def messages(given: dict[str, Any], wanted: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
-    """Of a sync without a state, one by one."""
-    for message in SOURCE.read(None, given, ConfiguredAirbyteCatalogSerializer.load(wanted), []):
+def messages(
+    given: dict[str, Any], wanted: dict[str, Any], state: list[dict[str, Any]] | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """Of a sync, one by one."""
+    states = [AirbyteStateMessageSerializer.load(one) for one in state or []]
+    for message in SOURCE.read(None, given, ConfiguredAirbyteCatalogSerializer.load(wanted), states):
         yield json.loads(AirbyteEntrypoint.airbyte_message_to_string(message))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..data import Account
 from ..values import Row
-from . import activity_log, definitions, lists, organizations, recordings
+from . import activity_log, definitions, lists, organizations, recordings, tables
 from .objects import ExtraObject
 
 EXTRA: dict[str, ExtraObject] = {
@@ -14,6 +14,7 @@ EXTRA: dict[str, ExtraObject] = {
     **organizations.OBJECTS,
     **recordings.OBJECTS,
     **activity_log.OBJECTS,
+    **tables.OBJECTS,
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ages import Age
+from ..data import Project
 from ..row_lists import one_list, ordered, window
 from ..values import Row
 
@@ -60,12 +61,13 @@ class ExtraObject:
     """An object of an extra stream; its rows are in `Project.extra` or `Organization.extra`.
 
     Attributes:
-        path: of its list below `/api/projects/:id/`, or what owns it.
+        path: of its list below `/api/projects/:id/`, or what owns it; "" for rows of a table that only HogQL reads.
         scope: that a key needs.
         fields: those that PostHog is known to send, by the kind of their values, as in known_fields.FIELDS.
         make: a row, of its number among those of all owners.
         owner: what the rows belong to: "project", "organization", or "" for the organizations themselves.
         most: rows of one owner.
+        derived: the rows that are made of other objects of a project.
         key: the fields that tell the rows of one owner apart.
         cursor: the field by which the stream is incremental; "" where it is not.
         shown: whether the list has a row.
@@ -80,6 +82,7 @@ class ExtraObject:
     make: Callable[[int, random.Random], Row]
     owner: str = "project"
     most: int | None = None
+    derived: Callable[[Project], list[Row]] = lambda _: []
     key: tuple[str, ...] = ("id",)
     cursor: str = ""
     shown: Callable[[Row], bool] = lambda row: not row.get("deleted")

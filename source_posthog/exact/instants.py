@@ -51,6 +51,11 @@ def duration(text: str) -> timedelta:
     return timedelta(microseconds=round(parsed.total_seconds() * 1e6))  # pendulum's own do not mix with datetimes
 
 
+def earlier(at: datetime, by: timedelta) -> datetime:
+    """The instant `by` before `at`, or EARLIEST where that would lie before it."""
+    return max(at, EARLIEST + by) - by
+
+
 def rounded_down(at: datetime, step: timedelta) -> datetime:
     """The latest multiple of `step`, which divides a second, that is not after `at`."""
     return at - timedelta(microseconds=at.microsecond % (step // MICROSECOND))

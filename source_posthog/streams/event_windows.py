@@ -52,7 +52,7 @@ class DeclaredWindows:
 
     def duration(self, declared: str) -> timedelta:
         """The ISO 8601 duration that `declared` is for the configuration; zero if it is empty."""
-        return duration(str(InterpolatedString.create(declared, parameters={}).eval(self.config)) if declared else "")
+        return declared_duration(declared, self.config)
 
     def _instant(self, name: str) -> datetime | None:
         declared = self.incremental_sync.get(name)
@@ -62,6 +62,11 @@ class DeclaredWindows:
 
     def _duration(self, name: str) -> timedelta:
         return self.duration(str(self.incremental_sync.get(name) or ""))
+
+
+def declared_duration(declared: str, config: Mapping[str, Any]) -> timedelta:
+    """The ISO 8601 duration that `declared`, a string of the manifest, is for `config`; zero if it is empty."""
+    return duration(str(InterpolatedString.create(declared, parameters={}).eval(config)) if declared else "")
 
 
 def with_defaults(config: Mapping[str, Any], specification: Mapping[str, Any]) -> dict[str, Any]:

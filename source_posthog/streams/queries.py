@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -96,6 +96,7 @@ class QueryRetriever(Retriever):
     Attributes:
         count_requester: asks for what only the log needs, once, whatever comes of it.
         stream_slicer: the state, of a query that has a cursor.
+        needs: which PostHog has what the query reads; "" for a query that the user can correct.
     """
 
     name: str
@@ -103,6 +104,7 @@ class QueryRetriever(Retriever):
     requester: PostHogRequester
     count_requester: PostHogRequester
     stream_slicer: QueryCursor
+    needs: str = ""
     sync: Sync = field(default_factory=Sync)
 
     def read_records(
@@ -114,15 +116,23 @@ class QueryRetriever(Retriever):
         """
         if stream_slice is None:
             raise ValueError("A query is read in projects; read_records needs a slice")
-        query = definition(self.config["queries"], self.name)
-        asking = QueryAsking(self.requester, stream_slice, self.sync)
-        with suppress(Skipped), _naming(Where.of(self.name, stream_slice)):
-            types = self.sync.once(("types", self.name), lambda: _types(query, asking))
+        query, asking = self._definition(), QueryAsking(self.requester, stream_slice, self.sync)
+        with suppress(Skipped), _naming(Where.of(self.name, stream_slice), self.needs):
+            for_types = replace(asking, values=self.stream_slicer.values_without_rows())
+            types = self.sync.once(("types", self.name), lambda: _types(query, for_types, self.needs))
             yield from self._records(query, types, asking)
+
+    def _definition(self) -> Definition:
+        return definition(self.config["queries"], self.name)
+
+    def _row(self, data: dict[str, Any]) -> dict[str, Any]:
+        """`data`, a row by its columns, as it is emitted."""
+        return data
 
     def _records(self, query: Definition, types: Types, asking: QueryAsking) -> Iterator[Record]:
         project, by_cursor = asking.stream_slice["project_id"], self.stream_slicer.is_incremental
         since = self.stream_slicer.since(str(project)) if by_cursor else None
+        asking = replace(asking, values=self.stream_slicer.values(str(project)))
         has_twins = False
         present = self.sync.clock.present()
         for batch in read_query(query, types, asking, by_cursor=by_cursor, since=since, present=present):
@@ -130,7 +140,7 @@ class QueryRetriever(Retriever):
             batch.rows.reverse()
             while batch.rows:  # let go of one by one: pages are most of the memory
                 data = {**dict(zip(batch.columns, batch.rows.pop(), strict=True)), PROJECT: project}
-                yield Record(data=data, stream_name=self.name, associated_slice=asking.stream_slice)
+                yield Record(data=self._row(data), stream_name=self.name, associated_slice=asking.stream_slice)
             if batch.reached is not None:
                 self.stream_slicer.cover(str(project), batch.reached, rows)
             has_twins = has_twins or batch.has_twins
@@ -139,18 +149,17 @@ class QueryRetriever(Retriever):
                 f"Stream {self.name}, project {project}: different rows have the same primary_key "
                 f"({', '.join(query.primary_key)}), so a deduplicating destination keeps only one of them."
             )
+        self.stream_slicer.complete(str(project))
         if by_cursor:
-            self._name_rows_without_cursor(query, types, asking.stream_slice)
+            self._name_rows_without_cursor(query, types, replace(asking, requester=self.count_requester))
 
-    def _name_rows_without_cursor(self, query: Definition, types: Types, stream_slice: StreamSlice) -> None:
+    def _name_rows_without_cursor(self, query: Definition, types: Types, counting: QueryAsking) -> None:
         """Say how many rows have no cursor. It is a line of the log, and worth no failure and no second try."""
-        key, project = cursor_key(query, types), stream_slice["project_id"]
+        key, project = cursor_key(query, types), counting.stream_slice["project_id"]
         if key is None or not key.is_nullable:
             return
         try:
-            number = QueryAsking(self.count_requester, stream_slice, self.sync).number(
-                rows_without(query.sql, query.cursor_field)
-            )
+            number = counting.number(rows_without(query.sql, query.cursor_field))
         except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
             logger.debug(f"Stream {self.name}, project {project}: could not count the rows without a cursor ({error})")
             return
@@ -161,9 +170,9 @@ class QueryRetriever(Retriever):
             )
 
 
-def _types(query: Definition, asking: QueryAsking) -> Types:
+def _types(query: Definition, asking: QueryAsking, needs: str = "") -> Types:
     """The types of the columns of `query`. Raises QueryError where PostHog refuses it, or it cannot be read by them."""
-    with _naming(Where.of(query.name, asking.stream_slice)):
+    with _naming(Where.of(query.name, asking.stream_slice), needs):
         types = asking(any_rows(query.sql)).types
         require_names(types)
         primary_keys(query, types)
@@ -172,12 +181,19 @@ def _types(query: Definition, asking: QueryAsking) -> Types:
 
 
 @contextmanager
-def _naming(where: Where) -> Iterator[None]:
-    """Say `where` it was, and why, in the errors of `queries/` that are raised inside."""
+def _naming(where: Where, needs: str) -> Iterator[None]:
+    """Say `where` it was, and why, in the errors of `queries/` that are raised inside; see `QueryRetriever.needs`."""
     try:
         yield
     except NotAccepted as refused:
         words = str(refused).removeprefix("HTTP 400, ")
+        if needs:
+            raise QueryError(
+                f'This PostHog server does not have what the stream is read from ("{words}"), which needs {needs}. '
+                "Remove the stream from `extra_streams`, or update PostHog.",
+                FailureType.config_error,
+                where,
+            ) from refused
         raise QueryError(
             f'PostHog refuses the query ("{words}"). Correct it in `queries`.', FailureType.config_error, where
         ) from refused

@@ -24,12 +24,14 @@ class QueryAsking:
     Attributes:
         sync: has the places that all queries of a project share.
         size: how many rows to ask for.
+        values: what stands for `{name}` in the query itself.
     """
 
     requester: PostHogRequester
     stream_slice: StreamSlice
     sync: Sync
     size: PageSize = field(default_factory=lambda: PageSize(FIRST_LIMIT, most=USUAL_LIMIT))
+    values: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, question: Statement) -> Result:
         """The answer to `question`.
@@ -69,7 +71,7 @@ class QueryAsking:
         self, send: Callable[..., requests.Response | None], question: Statement, limit: int
     ) -> requests.Response:
         with self.sync.query_slots.of(self.stream_slice["project_id"]):
-            response = send(stream_slice=self.stream_slice, request_body_json=_body(question, limit))
+            response = send(stream_slice=self.stream_slice, request_body_json=_body(question, limit, self.values))
         if response is None or not response.ok:
             raise Skipped
         return response
@@ -88,8 +90,8 @@ class QueryAsking:
         return len(_answer(self.sync.answers.body(response), USUAL_LIMIT).rows)
 
 
-def _body(question: Statement, limit: int) -> dict[str, Any]:
-    return posted({"kind": "HogQLQuery", "query": question.limited(limit), "values": question.values})
+def _body(question: Statement, limit: int, values: Mapping[str, str]) -> dict[str, Any]:
+    return posted({"kind": "HogQLQuery", "query": question.limited(limit), "values": {**values, **question.values}})
 
 
 def _answer(body: Mapping[str, Any], limit: int) -> Result:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airbyte_cdk.models import FailureType
@@ -11,10 +11,11 @@ from airbyte_cdk.sources.declarative.partition_routers.partition_router import P
 from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.streams.concurrent.cursor import Cursor, CursorField
 from airbyte_cdk.sources.streams.concurrent.partitions.partition import Partition
-from airbyte_cdk.sources.types import Record, StreamSlice, StreamState
+from airbyte_cdk.sources.types import Config, Record, StreamSlice, StreamState
 
 from source_posthog.api.errors import PostHogError
-from source_posthog.exact.instants import instant, iso
+from source_posthog.exact.instants import earlier, instant, iso
+from source_posthog.streams.event_windows import declared_duration
 from source_posthog.streams.parents import ParentRouter
 from source_posthog.streams.state_messages import StateMessages
 
@@ -30,10 +31,13 @@ class QueryCursor(Cursor, PartitionRouter):
     Attributes:
         parents: gives the partitions: the projects, or the organizations.
         column: the query's `cursor_field`; "" where there is none, and then this is no cursor.
+        lookback: how far before the state rows are read again, of a cursor that is an instant; an ISO 8601 duration.
     """
 
     parents: ParentRouter
     column: str = ""
+    lookback: str = ""
+    config: Config = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -92,20 +96,44 @@ class QueryCursor(Cursor, PartitionRouter):
     def since(self, project: str) -> Any:
         """From which value on `project` is to be read; None for all of it."""
         with self._lock:
-            return self._entries.get(project, {}).get(self.column)
+            value = self._entries.get(project, {}).get(self.column)
+        if not self.lookback:
+            return value
+        try:
+            return iso(earlier(instant(value), declared_duration(self.lookback, self.config)))
+        except ValueError:  # none, or no instant, which the reading says
+            return value
+
+    def values(self, project: str) -> Mapping[str, str]:
+        """What stands for `{name}` in the query, for `project`."""
+        return {}
+
+    def values_without_rows(self) -> Mapping[str, str]:
+        """As `values`, so that the query finds no row where that costs less."""
+        return {}
 
     def cover(self, project: str, reached: Any, rows: int) -> None:
         """All rows of `project` up to the cursor value `reached` are emitted, `rows` of them just now.
 
-        Emits the state, if enough records came since the last one: it names all projects.
+        Emits the state, if enough records came since the last one: it names all projects. Rows that are read again take
+        nothing back: each sync that is stopped among them would begin earlier than the one before.
         """
         with self._lock:
-            self._entries[project] = {self.column: reached}
+            covered = self._entries.get(project, {}).get(self.column)
+            if not (self.lookback and covered and instant(reached) < instant(covered)):
+                self._entries[project] = self._entry(project, reached)
             if self._states is None:
                 return
             self._states.add(rows)
             if self._states.is_due(len(self._entries)):
                 self._states.emit(self.state)
+
+    def _entry(self, project: str, reached: Any) -> dict[str, Any]:
+        """The state of `project` once all rows up to the cursor value `reached` are emitted."""
+        return {self.column: reached}
+
+    def complete(self, project: str) -> None:
+        """`project` was read to its end."""
 
     @property
     def state(self) -> MutableMapping[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.api.errors import PostHogError, Where, one_line
-from source_posthog.exact.instants import EARLIEST, duration, instant, iso
+from source_posthog.exact.instants import instant, iso
+from source_posthog.streams.event_windows import declared_duration
 from source_posthog.streams.lists import ListRetriever
 from source_posthog.streams.query_cursor import QueryCursor
 
@@ -17,20 +18,14 @@ from source_posthog.streams.query_cursor import QueryCursor
 class TimeCursor(QueryCursor):
     """One partition a project or organization, each with the instant from which on it is read:
 
-        slice   {"project_id": 7, "since": "2026-10-31T23:50:00.000000Z"}, without `since` where all is read
-        state   {"7": {"created_at": "2026-11-01T00:00:00.000000Z"}}
-
-    Attributes:
-        lookback: how much before the state is read again, an ISO 8601 duration. A row becomes visible some time after
-            its instant, and not in the order of the instants.
+    slice   {"project_id": 7, "since": "2026-10-31T23:50:00.000000Z"}, without `since` where all is read
+    state   {"7": {"created_at": "2026-11-01T00:00:00.000000Z"}}
     """
-
-    lookback: str = ""
 
     @property
     def margin(self) -> timedelta:
         """The lookback."""
-        return duration(self.lookback)
+        return declared_duration(self.lookback, self.config)
 
     def stream_slices(self) -> Iterable[StreamSlice]:
         for one in super().stream_slices():
@@ -39,13 +34,11 @@ class TimeCursor(QueryCursor):
 
     def since(self, project: str) -> datetime | None:
         """From which instant on the partition is to be read, itself included; None for all of it."""
-        state = super().since(project)
-        return max(instant(state), EARLIEST + self.margin) - self.margin if state else None
+        since = super().since(project)
+        return instant(since) if since else None
 
     def cover(self, project: str, reached: datetime, rows: int) -> None:
-        """As `QueryCursor.cover`; a state never moves back."""
-        state = super().since(project)
-        super().cover(project, state if state and instant(state) >= reached else iso(reached), rows)
+        super().cover(project, iso(reached), rows)
 
     def _is_valid(self, value: Any) -> bool:
         try:

@@ -25,6 +25,7 @@ from tools.mutants.query_stream_rules import QUERY_STREAM_RULES
 from tools.mutants.rules import CORE_RULES, Rule
 from tools.mutants.sending_rules import SENDING_RULES
 from tools.mutants.storage_rules import STORAGE_RULES
+from tools.mutants.table_rules import TABLE_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = "source_posthog", "posthog_server", "tools", "unit_tests", "integration_tests"
@@ -94,6 +95,7 @@ RULES = (
     *PROGRESS_RULES,
     *QUERY_RULES,
     *QUERY_STREAM_RULES,
+    *TABLE_RULES,
     *API_RULES,
     *LIST_RULES,
     *SENDING_RULES,

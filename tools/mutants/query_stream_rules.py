@@ -417,8 +417,8 @@ SYNCS = [
     Rule(
         "a project has an entry of its own",
         CURSOR,
-        "self._entries[project] = {self.column: reached}",
-        "self._entries = {project: {self.column: reached}}",
+        "self._entries[project] = self._entry(project, reached)",
+        "self._entries = {project: self._entry(project, reached)}",
         _sync("an_incremental_sync_reads_on_from_the_last_value_with_its_ties"),
     ),
     Rule(
