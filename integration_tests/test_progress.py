@@ -38,8 +38,9 @@ def test_each_stream_ends_with_a_line_of_what_it_took() -> None:
     throttles = Fault(stream="events", times=2, **throttled(40))
     output, posthog = read(thousand(), throttles, events_time_step=90)
     requests = posthog.count("events")
-    (line,) = [line for line in output.logs if line.startswith("Stream events: ")]
+    (line,) = [line for line in output.logs if line.startswith("Stream events: 1000 records")]
     assert line.startswith(f"Stream events: 1000 records in {requests} requests (2 retried), ")
+    assert sum(line.startswith("Stream events: asking again in 4") for line in output.logs) == 2
     assert 80 <= int(line.rsplit(", ")[-1].split()[0]) <= 90
     assert any(line.startswith("Stream cohorts: 0 records in 1 requests (0 retried), 0 s") for line in output.logs)
 

@@ -29,6 +29,7 @@ from posthog_server import (
     throttled,
 )
 from source_posthog.api.client import MovingWindow
+from source_posthog.streams.lists import ListRetriever
 
 START = microseconds("2026-10-01T00:00:00Z")
 
@@ -189,7 +190,7 @@ def test_persons_take_from_the_minute_of_events_and_insights_and_not_from_their_
     rng = random.Random(1)
     made = account_with({7: []}, persons=make_persons(200, rng), insights=make_rows("insights", 110, rng))
     posthog = PostHog(made, cloud_throttles=True, clock=lambda: now + sum(waits))
-    monkeypatch.setattr("source_posthog.streams.lists._params", lambda start, _: {"limit": 1, "offset": start})
+    monkeypatch.setattr(ListRetriever, "_params", lambda _, start, rows: {"limit": 1, "offset": start})
     with answers_from(posthog), now_is(int(now * SECOND)):
         output = read("https://us.posthog.com", "persons", "insights")
     assert posthog.count("persons") + posthog.count("insights") == 310

@@ -18,8 +18,10 @@ from source_posthog.streams.query_cursor import QueryCursor
 class TimeCursor(QueryCursor):
     """One partition a project or organization, each with the instant from which on it is read:
 
-    slice   {"project_id": 7, "since": "2026-10-31T23:50:00.000000Z"}, without `since` where all is read
-    state   {"7": {"created_at": "2026-11-01T00:00:00.000000Z"}}
+        slice   {"project_id": 7, "since": "2026-10-31T23:50:00.000000Z"}, without `since` where all is read
+        state   {"7": {"created_at": "2026-11-01T00:00:00.000000Z"}}
+
+    A row becomes visible some time after its instant, and not in the order of the instants, hence the lookback.
     """
 
     @property

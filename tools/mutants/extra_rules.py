@@ -6,7 +6,7 @@ RECORDINGS = "source_posthog/exact/recordings.py"
 RECORDINGS_TESTS = ("unit_tests/exact/test_recordings.py",)
 STREAMS = "source_posthog/streams/"
 WINDOWS, ACTIVITY, MEMBERS, CURSOR, ORGANIZATIONS = (
-    f"{STREAMS}{name}.py" for name in ("recordings", "activity_log", "changed_lists", "time_cursor", "organizations")
+    f"{STREAMS}{name}.py" for name in ("recordings", "activity_log", "changed_lists", "query_cursor", "organizations")
 )
 WINDOWS_TESTS = ("integration_tests/test_extra_recordings.py",)
 ACTIVITY_TESTS = ("integration_tests/test_extra_activity.py",)
@@ -89,15 +89,15 @@ EXTRA_RULES = (
     Rule(
         "the lookback is read again",
         CURSOR,
-        "max(instant(state), EARLIEST + self.margin) - self.margin",
-        "instant(state)",
+        "earlier(instant(value), declared_duration(self.lookback, self.config))",
+        "instant(value)",
         CURSOR_TESTS,
     ),
     Rule(
         "a state never moves back",
         CURSOR,
-        "state if state and instant(state) >= reached else iso(reached)",
-        "iso(reached)",
+        "if not (self.lookback and covered and instant(reached) < instant(covered)):",
+        "if True:",
         CURSOR_TESTS,
     ),
     Rule(

@@ -2,7 +2,7 @@
 
 from tools.mutants.rules import Rule
 
-CURSOR, RANGE, TABLES = (f"source_posthog/streams/{name}.py" for name in ("query_cursor", "range_cursor", "tables"))
+RANGE, TABLES = (f"source_posthog/streams/{name}.py" for name in ("range_cursor", "tables"))
 MANIFEST = "source_posthog/manifest.yaml"
 
 
@@ -15,20 +15,6 @@ KILLED = _tables("a_first_sync_that_is_killed_is_gone_on_with_and_history_that_w
 RANGES = _tables("a_range_that_the_state_does_not_cover_is_read_whole")
 
 TABLE_RULES = (
-    Rule(
-        "rows before the state are read again",
-        CURSOR,
-        "declared_duration(self.lookback, self.config)",
-        "declared_duration('', self.config)",
-        _tables("an_incremental_sync_reads_what_is_new_and_what_has_changed"),
-    ),
-    Rule(
-        "and take no state back",
-        CURSOR,
-        "if not (self.lookback and covered and instant(reached) < instant(covered)):",
-        "if True:",
-        _tables("rows_that_are_read_again_take_no_state_back"),
-    ),
     Rule(
         "only a sync that came to its end looks at the last days alone",
         RANGE,
