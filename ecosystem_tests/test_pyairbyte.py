@@ -148,10 +148,13 @@ def test_two_syncs_of_all_extra_streams_leave_every_row_once(tmp_path: Path, cli
 
     def change() -> None:
         """A row more in each, or three, later than all others; sessions are made of the events."""
-        now = isoformat(int(time.time() * SECOND))
+        present = int(time.time() * SECOND)
+        now = isoformat(present)
         for project in account.projects.values():
-            last_day = {"start": START + (DAYS - 1) * DAY, "span": DAY}
-            project.add_events(make_events(20, rng, project=project.id, **last_day))
+            new = make_events(20, rng, start=START + (DAYS - 1) * DAY, span=DAY, project=project.id)
+            for one in new:
+                one.created_at = present  # which is when they arrive, however late
+            project.add_events(new)
             for stream in project.extra.keys() - {"sessions"}:
                 one, rows = EXTRA[stream], project.extra[stream]
                 if not one.most:

@@ -1,11 +1,13 @@
 """PostHog's events in Dagster: a partition for each project and month, and each is one run of the connector.
 
 A partition is one Parquet file, `events/project=12/month=2026-01-01.parquet`, written when all of it has been read. A
-run that fails is retried automatically. It can be repeated at any time, and then replaces only its own file.
+run that fails is retried automatically, unless only you can mend what is wrong, such as the key. It can be repeated at
+any time, and then replaces only its own file.
 """
 
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 from pathlib import Path
@@ -77,13 +79,17 @@ class PostHog(dg.ConfigurableResource):
         with messages.open("w") as output:
             done = subprocess.run(line, stdout=output, check=False)
         if done.returncode:
-            raise dg.Failure(" ".join(_errors(messages)) or f"The connector ended with status {done.returncode}.")
+            errors = _errors(messages)
+            raise dg.Failure(
+                " ".join(error["message"] for error in errors) or f"The connector ended with status {done.returncode}.",
+                allow_retries=not errors or any(error["failure_type"] != "config_error" for error in errors),
+            )
 
 
-def _errors(messages: Path) -> list[str]:
+def _errors(messages: Path) -> list[dict[str, str]]:
     with messages.open() as lines:
         traces = [json.loads(line)["trace"] for line in lines if line.startswith('{"type":"TRACE"')]
-    return [trace["error"]["message"] for trace in traces if trace["type"] == "ERROR"]
+    return [trace["error"] for trace in traces if trace["type"] == "ERROR"]
 
 
 @dg.asset(partitions_def=PARTITIONS, retry_policy=TRY_AGAIN, pool="posthog")
@@ -109,6 +115,6 @@ def events(context: dg.AssetExecutionContext, posthog: PostHog) -> dg.Materializ
 account = PostHog(
     api_key=dg.EnvVar("POSTHOG_KEY"),
     base_url=os.environ.get("POSTHOG_URL", "https://us.posthog.com"),
-    command=os.environ.get("POSTHOG_CONNECTOR", "source-posthog").split(),
+    command=shlex.split(os.environ.get("POSTHOG_CONNECTOR", "source-posthog")),
 )
 defs = dg.Definitions(assets=[events], resources={"posthog": account})
