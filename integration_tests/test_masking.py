@@ -138,6 +138,8 @@ def test_the_key_of_the_environment_is_masked(server: PostHogServer, monkeypatch
     monkeypatch.setenv("POSTHOG_API_KEY", SECRET)
     server.posthog.faults.add(answer_that_names(SECRET))
     options = config(server.url, api_key=None)
+    SourcePosthog().configure(options, "")
+    assert filter_secrets(f"<{SECRET}>") == "<****>"
     for got in (
         run_command("check", "--debug", config=options),
         run("check", "--debug", config=options),
