@@ -420,7 +420,7 @@ def test_a_query_that_is_not_in_the_catalog_is_named(server: PostHogServer) -> N
     got = run("read", config=config(server.url, queries=queries), catalog=catalog("projects"))
     (line,) = [line for line in got.logs if "not in the catalog" in line]
     assert line.startswith(
-        "Streams of `queries` that are not in the catalog are not read: a, b. `source-posthog catalog"
+        "Streams of the configuration that are not in the catalog are not read: a, b. `source-posthog catalog"
     )
     assert (got.status, warnings(got)) == (0, [])
 

@@ -61,8 +61,8 @@ def warn_of_catalog(
             )
     if left_out := sorted(set(queries) - {one.stream.name for one in catalog.streams}):
         logger.info(
-            f"Streams of `queries` that are not in the catalog are not read: {_some_of(left_out)}. `source-posthog "
-            "catalog --config config.json` prints a catalog with them."
+            f"Streams of the configuration that are not in the catalog are not read: {_some_of(left_out)}. "
+            "`source-posthog catalog --config config.json` prints a catalog with them."
         )
 
 
