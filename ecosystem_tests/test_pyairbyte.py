@@ -152,8 +152,8 @@ def test_two_syncs_of_all_extra_streams_leave_every_row_once(tmp_path: Path, cli
         now = isoformat(present)
         for project in account.projects.values():
             new = make_events(20, rng, start=START + (DAYS - 1) * DAY, span=DAY, project=project.id)
-            for one in new:
-                one.created_at = present  # which is when they arrive, however late
+            for event in new:
+                event.created_at = present  # which is when they arrive, however late
             project.add_events(new)
             for stream in project.extra.keys() - {"sessions"}:
                 one, rows = EXTRA[stream], project.extra[stream]
