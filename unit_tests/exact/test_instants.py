@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from source_posthog.exact.instants import instant, iso
+from source_posthog.exact.instants import EARLIEST, duration, earlier, instant, iso
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,21 @@ def test_an_instant_is_written_in_utc_without_a_plus_that_could_go_unencoded() -
 def test_an_instant_that_utc_has_no_year_for_is_not_written(text: str) -> None:
     with pytest.raises(ValueError, match="is no instant that can be written in UTC"):
         iso(instant(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("P2D", timedelta(days=2)), ("PT1H", timedelta(hours=1)), ("", timedelta(0))]
+)
+def test_a_duration_is_read(text: str, expected: timedelta) -> None:
+    assert duration(text) == expected
+
+
+def test_what_names_no_duration_is_refused() -> None:
+    with pytest.raises(ValueError, match="is not an ISO 8601 duration"):
+        duration("2026-01-01")
+
+
+def test_nothing_is_earlier_than_what_posthog_can_store() -> None:
+    hour = timedelta(hours=1)
+    assert earlier(EARLIEST + 2 * hour, hour) == EARLIEST + hour
+    assert earlier(EARLIEST + hour / 2, hour) == EARLIEST
