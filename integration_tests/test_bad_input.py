@@ -79,6 +79,29 @@ def test_check_answers_a_missing_config_file_with_a_failed_status() -> None:
     assert "cannot be read (No such file or directory)" in failed(run("check", "--config", "/nowhere/config.json"))
 
 
+TWO = "cannot both be set: remove one of them."
+A_LIST = "must be a list of event names, none of them empty."
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"events_include": ["a"], "events_exclude": ["b"]}, f"options `events_include` and `events_exclude` {TWO}"),
+        ({"events_include": "a"}, f"option `events_include` {A_LIST}"),
+        ({"events_exclude": ["a", 5]}, f"option `events_exclude` {A_LIST}"),
+        ({"events_exclude": ["a", ""]}, f"option `events_exclude` {A_LIST}"),
+        ({"events_include": ["a", "b", "a"]}, "option `events_include` has duplicates: list each value once."),
+        ({"events_include": ["a\ud83d"]}, "half of a surrogate pair."),
+        ({"events_include": ["a\ud83d"], "events_exclude": ["b"]}, TWO),
+    ],
+)
+def test_names_of_events_that_cannot_be_asked_for_are_refused_in_a_sentence(
+    options: dict[str, Any], sentence: str, server: PostHogServer
+) -> None:
+    assert sentence in failed(run("check", config=config(server.url, **options)))
+    assert server.posthog.requests == []
+
+
 def test_every_option_that_is_missing_is_named() -> None:
     message = failed(run("check", config={}))
     assert "The option `api_key` is missing" in message

@@ -40,6 +40,8 @@ pytestmark = pytest.mark.usefixtures("way")
 
 LIMIT = 1000  # what the connector asks for; a server with a higher cap gives no more
 
+NAMES = ["$pageview", "it's {a}\\", "é😀 ", "other"]
+
 # What an instant can look like in a state: many hands have written states.
 FORMS: dict[str, Callable[[int], str]] = {
     "as the connector writes it": isoformat,
@@ -59,7 +61,7 @@ def _in_zone(at: int, minutes: int) -> str:
 
 @dataclass
 class Case:
-    """Data, a server and a configuration. Instants are in microseconds."""
+    """Data, a server and a configuration. Instants are in microseconds. `names`: options, of the events wanted."""
 
     events: dict[int, list[Event]]
     now: int
@@ -72,6 +74,7 @@ class Case:
     state: Mapping[str, Any] = field(default_factory=dict)
     cursors: dict[int, int] = field(default_factory=dict)
     arrived: dict[int, int] = field(default_factory=dict)
+    names: Mapping[str, list[str]] = field(default_factory=dict)
     text: str = ""
 
     def __repr__(self) -> str:
@@ -87,9 +90,19 @@ class Case:
         """Where reading by timestamp begins: before the state only where nothing is asked by arrival."""
         return begin(self.cursors.get(project), 0 if self.late else self.lookback)
 
+    def wanted(self, project: int) -> list[Event]:
+        """The events of `project` that the configuration names."""
+        names = self.names
+        return [
+            one
+            for one in self.events[project]
+            if one.event in names.get("events_include", [one.event])
+            and one.event not in names.get("events_exclude", [])
+        ]
+
     def new(self, project: int) -> list[Event]:
         """The events of `project` that lie after its state, or in the lookback."""
-        return [one for one in self.events[project] if self.begin(project) <= one.at < self.now]
+        return [one for one in self.wanted(project) if self.begin(project) <= one.at < self.now]
 
     def due(self, project: int) -> list[Event]:
         """The events of `project` that the sync must emit: also those that arrived since the last one."""
@@ -98,7 +111,7 @@ class Case:
             return self.new(project)
         arrived = self.arrived.get(project, cursor) - self.lookback * HOUR
         low, high = max(START, cursor - self.late * DAY), min(cursor, self.now)
-        late = [one for one in self.events[project] if low <= one.at < high and one.created_at >= arrived]
+        late = [one for one in self.wanted(project) if low <= one.at < high and one.created_at >= arrived]
         return late + self.new(project)
 
     def final_cursors(self, project: int) -> tuple[int, int] | None:
@@ -127,7 +140,8 @@ def cases(draw: st.DrawFn) -> Case:
     lookback = draw(st.sampled_from((0, 1, 1, 24, 720)))
     late = draw(st.sampled_from((0, 1, 30, 365)))
     rng = random.Random(draw(st.integers(0, 2**32)))
-    notes = [f"cap={cap}, step={step}, now={isoformat(now)}, lookback={lookback}, late={late}"]
+    names = draw(st.sampled_from(({}, {"events_include": NAMES[:2]}, {"events_exclude": NAMES[1:3]})))
+    notes = [f"names={names}, cap={cap}, step={step}, now={isoformat(now)}, lookback={lookback}, late={late}"]
     state: dict[str, Any] = {}
     legacy = draw(st.none() | _instants(now))
     if legacy is not None:
@@ -144,6 +158,8 @@ def cases(draw: st.DrawFn) -> Case:
         events[project] = []
         for _ in range(draw(st.integers(0, 4))):
             events[project] += _burst(draw, rng, begin(cursor, lookback), now, step, min(cap, LIMIT), notes)
+        for one in events[project]:
+            one.event = rng.choice(NAMES) if names else one.event
         delay = draw(st.sampled_from((0, 0, HOUR, DAY, 20 * DAY)))
         for one in events[project]:
             one.created_at = min(one.at + rng.randint(0, delay), max(one.at, now - 1))
@@ -159,6 +175,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.integers(0, 1000)),
         state,
         cursors,
+        names=names,
         text="; ".join(notes),
     )
 
@@ -227,6 +244,7 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
         events_lookback_hours=case.lookback,
         events_late_days=case.late,
         num_workers=case.workers,
+        **case.names,
     )
     assert output.status == 0, output.errors
     due = {project: case.due(project) for project in case.events}

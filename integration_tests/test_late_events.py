@@ -18,7 +18,7 @@ from posthog_server import (
     server_error,
 )
 from posthog_server.grammar import parse_expr
-from source_posthog.exact.events import event_list
+from source_posthog.exact.events.conditions import conditions
 from source_posthog.exact.events.ledger import Ledger
 from source_posthog.exact.events.port import Query
 from source_posthog.exact.instants import instant
@@ -368,6 +368,6 @@ def test_what_is_new_does_not_wait_for_late_events_that_the_server_cannot_tell(m
 def test_every_expression_that_is_sent_is_hogql(like: str) -> None:
     at = instant("2026-01-01T00:00:00.000001Z")
     query = Query(7, at - timedelta(days=1), at, like=like, unlike=("0af3",), arrived_from=at)
-    expressions = event_list.conditions(query)
+    expressions = conditions(query)
     assert len(expressions) == 2 + bool(like)
     assert all(map(parse_expr, expressions))

@@ -12,6 +12,7 @@ from integration_tests.harness.connector import QUERY, Output, events_state
 from integration_tests.harness.dense import (
     CAP,
     HOUR,
+    NAMES,
     SMALL_PAGES,
     START,
     at,
@@ -23,7 +24,7 @@ from integration_tests.harness.dense import (
     until_half_day,
 )
 from integration_tests.harness.in_process import answers_from, messages, now_is, sync
-from posthog_server import DAY, Age, Fault, PostHog
+from posthog_server import DAY, Age, EventTable, Fault, PostHog
 
 NOW = START + 20 * DAY + 5 * HOUR
 
@@ -93,6 +94,24 @@ def test_random_days_are_read_once_whatever_their_keys(seed: int) -> None:
     output = read(posthog)
     assert output.keys("events") == ids(posthog)
     assert claims_without_record(posthog, output) == []
+
+
+@pytest.mark.parametrize("option", ["events_include", "events_exclude"])
+def test_of_random_days_those_events_are_read_that_are_wanted_and_no_others_are_counted(
+    option: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = random.Random(option)
+    events = [one for day in range(6) for one in dense(day, rng.choice((5, 90, 150, 800)), 1)]
+    named = [NAMES[0], *rng.sample(NAMES[1:], 4)] if option == "events_include" else rng.sample(NAMES[1:], 5)
+    posthog = server(events)
+    options: Any = {option: named}
+    output = read(posthog, **options)
+    wanted = [one for one in events if (one.event in named) == (option == "events_include")]
+    assert output.keys("events") == sorted((7, one.id) for one in wanted)
+    posthog.account.projects[7].events = EventTable(wanted)
+    assert claims_without_record(posthog, output) == []
+    assert "fewer" not in caplog.text
+    assert kinds(posthog)["map of keys"] > 3
 
 
 def test_events_of_one_id_are_several_where_they_differ_in_name_or_person() -> None:

@@ -1,6 +1,7 @@
 """Conditions on the columns that events are stored by, and how AND, OR and brackets combine conditions.
 
 (event > 'a' or (event = 'a' and assumeNotNull(cityHash64(distinct_id)) >= 5)) and event < 'c'
+event not in ('b', 'bb')
 """
 
 import re
@@ -19,6 +20,7 @@ _ESCAPED = re.compile(r"\\(.)|''", re.DOTALL)
 # HogQL's own parser reads `\0` as nothing; a NUL stands for itself. What is not in here cannot be read.
 _ESCAPES = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "a": "\a", "v": "\v", "\\": "\\", "'": "'", "0": ""}
 _COMPARISON = re.compile(r"\s*(<=|>=|!=|==|=|<|>)\s*")
+_MEMBERSHIP = re.compile(r"(.+?)\s+(not\s+)?in\s*\((.+)\)\s*", re.IGNORECASE | re.DOTALL)
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 GREATEST_HASH = 2**64 - 1
 _SUM = re.compile(r"\((\d+) \+ (\d+)\)")
@@ -209,6 +211,16 @@ def comparison(text: str, zone: tzinfo = timezone.utc) -> Comparison | None:
         return Comparison(compared, match[1].replace("==", "="), compared.literal(text[match.end() :].strip()))
     except ValueError:
         return None
+
+
+def membership(text: str, zone: tzinfo = timezone.utc) -> Condition | None:
+    """The condition that a key is, or is not, one of two constants or more; None for anything else."""
+    match = _MEMBERSHIP.fullmatch(masked(text))
+    constants = split(text[slice(*match.span(3))], ",") if match else []
+    sign, combined = ("!=", AllOf) if match and match[2] else ("=", AnyOf)
+    parts = [comparison(f"{text[: match.end(1)]} {sign} {one}", zone) for one in constants] if match else []
+    known = tuple(part for part in parts if part)
+    return combined(known) if 2 <= len(known) == len(parts) else None
 
 
 def parse(text: str, leaf: Callable[[str], Condition]) -> Condition:

@@ -10,6 +10,7 @@ from posthog_server.grammar import HogQLError, nodes_of, parse_expr
 from .ages import Age
 from .conditions import AllOf, Box, Condition, masked, parse
 from .conditions import comparison as key_comparison
+from .conditions import membership as key_membership
 from .data import FAR, Event
 from .people import People
 from .traffic import Refusal, invalid
@@ -163,7 +164,7 @@ def where(expressions: Iterable[str], dialect: Dialect | None = None) -> Where:
 
 def _term(text: str, dialect: Dialect) -> Condition:
     dialect.require_known_in(text)
-    if of_key := key_comparison(text, dialect.shown_in):
+    if of_key := key_comparison(text, dialect.shown_in) or key_membership(text, dialect.shown_in):
         return of_key
     if match := _ID_LIKE.fullmatch(text):
         return Where(like=(match[1],))

@@ -13,6 +13,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from jsonschema import Draft7Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
+from source_posthog.exact.events.names import EXCLUDE, INCLUDE, names_fault
 from source_posthog.exact.instants import EARLIEST, instant, iso
 from source_posthog.exact.queries.definitions import queries_fault
 from source_posthog.inputs.dates import date_fault, utc_date
@@ -30,6 +31,8 @@ def normalized(config: Any, required: Collection[str] = ()) -> Any:
     store, and a list for a query's key of one column. An option that is null or "" is one that is not there, where it
     is not `required`.
 
+    Names of events stay as they are.
+
     Names with an underscore in front are not the user's: those that the platform adds, and switches of the CDK's own
     (`_page_size`, `__injected_components_py`), which no configuration may set. They are taken out.
 
@@ -37,7 +40,11 @@ def normalized(config: Any, required: Collection[str] = ()) -> Any:
     """
     if not isinstance(config, Mapping) or is_deep(config):
         return config
-    tidied = {name: _tidied(value) for name, value in config.items() if not str(name).startswith("_")}
+    tidied = {
+        name: value if name in (INCLUDE, EXCLUDE) else _tidied(value)
+        for name, value in config.items()
+        if not str(name).startswith("_")
+    }
     plain = {name: value for name, value in tidied.items() if name in required or (value is not None and value != "")}
     for name in ("start_date", "end_date"):
         if isinstance(plain.get(name), str):
@@ -120,6 +127,9 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
         sentences["extra_streams"] = sentence
     if isinstance(config, Mapping) and "queries" in config:
         sentences["queries"] = queries_fault(config["queries"], {*streams, *extra})  # more than a schema can say
+    for option in (INCLUDE, EXCLUDE):
+        if isinstance(config, Mapping) and option in config and option not in sentences:
+            sentences[option] = names_fault(config, option)
     return " ".join(sentences[option] for option in sorted(sentences) if sentences[option])
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, OtherInstants, Unanswered, UntrueAnswer
 from source_posthog.exact.events.late import Emitted
+from source_posthog.exact.events.names import wanted_names
 from source_posthog.exact.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
 from source_posthog.exact.events.port import Batch, Page, Query
 from source_posthog.exact.events.properties import UNREADABLE
@@ -87,10 +89,11 @@ class EventsSimpleRetriever(SimpleRetriever):
             page_size = self.sync.page_size or USUAL_ROWS_OF_LIST
             self._transport = EventList(self.sync, page_size)
         self._lanes = Lanes(self._transport.slots)
+        self._names = wanted_names(self.config)
         counting = self.count_requester
         self._counts = Counts(self.sync, counting) if counting and self.sync.page_size is None else None
         self._history = History(
-            self.stream_slicer, self._transport, self.first_event_requester, self._counts, self.sync
+            self.stream_slicer, self._transport, self.first_event_requester, self._counts, self._names, self.sync
         )
         asking = self.project_requester
         self._retention = Retention(asking, self.config["start_date"]) if asking else None
@@ -184,7 +187,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         is_backfill = self.stream_slicer.is_backfill(project, window)
         self._history.look(stream_slice, lane, window, must=self.stream_slicer.is_new(project))
         left = self.stream_slicer.unread(project, window)
-        query = Query(stream_slice["project_id"], left.start, left.end)
+        query = self._query(stream_slice, left.start, left.end)
         counted = lane.counted(self.stream_slicer.planned(project, window))
         if self._counts and not counted.is_asked:
             try:
@@ -214,7 +217,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
         """What arrived late; where the server cannot tell, all of the lookback again, without what came until then."""
         ask = partial(self._ask, stream_slice, lane)
-        query = Query(stream_slice["project_id"], window.start, window.end, arrived_from=window.arrived_from)
+        query = replace(self._query(stream_slice, window.start, window.end), arrived_from=window.arrived_from)
         emitted = Emitted(window.end)
         if not self._lanes.filter_refused:
             try:
@@ -234,6 +237,10 @@ class EventsSimpleRetriever(SimpleRetriever):
             for batch in read_range(query, ask, lane.reach, in_parts=False):
                 emitted.take_from(batch)
                 yield batch
+
+    def _query(self, stream_slice: StreamSlice, start: datetime, end: datetime) -> Query:
+        """The question for all events of [start, end) that are wanted."""
+        return Query(stream_slice["project_id"], start, end, names=self._names)
 
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         """Ask PostHog; the port of `events.reading`."""
@@ -278,8 +285,9 @@ class EventsSimpleRetriever(SimpleRetriever):
         with lane.history:
             if not lane.instants_checked and page.complete and self._zone(stream_slice) != "UTC":
                 with lane.requests:  # it waits for no turn: those whose turn it is may wait here
-                    ask = partial(self._answer, stream_slice, lane)
-                    require_true_instant(ask, stream_slice["project_id"], page.rows[0], page.step)
+                    ask, window = partial(self._answer, stream_slice, lane), window_of(stream_slice)
+                    query = self._query(stream_slice, window.start, window.end)
+                    require_true_instant(ask, query, page.rows[0], page.step)
             lane.instants_checked = True
 
     def _zone(self, stream_slice: StreamSlice) -> str:

@@ -12,6 +12,7 @@ from source_posthog.api.errors import Skipped
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import Unanswered, UntrueAnswer
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.port import Query
 from source_posthog.exact.events.windows import SETTLING, Range, Window, empty_ends, first_event, is_long, last_event
 from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer, project_of
@@ -32,12 +33,14 @@ class History:
     Attributes:
         requester: asks for a single event of a long range; None if empty history is not to be skipped.
         counts: None if events are not to be counted.
+        names: of the events that are wanted.
     """
 
     slicer: EventsCartesianProductStreamSlicer
     transport: Transport
     requester: PostHogRequester | None
     counts: Counts | None
+    names: Names
     sync: Sync
 
     def look(self, stream_slice: StreamSlice, lane: Lane, window: Window, *, must: bool = False) -> None:
@@ -62,7 +65,8 @@ class History:
         project = stream_slice["project_id"]
         try:
             with lane.requests:
-                days = counts.days(stream_slice, Query(project, *planned), self.slicer.present - MOST_DELAY)
+                query = Query(project, *planned, names=self.names)
+                days = counts.days(stream_slice, query, self.slicer.present - MOST_DELAY)
         except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
             logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
             return None
@@ -100,6 +104,6 @@ class History:
         oldest: bool = False,
     ) -> datetime | None:
         """The instant of one event of [start, end), the newest or the oldest; None where there is none."""
-        query = Query(stream_slice["project_id"], start, end)
+        query = Query(stream_slice["project_id"], start, end, names=self.names)
         with lane.requests:
             return self.transport.one(requester, stream_slice, query, oldest=oldest)

@@ -19,6 +19,7 @@ from tools.mutants.api_rules import API_RULES
 from tools.mutants.extra_rules import EXTRA_RULES
 from tools.mutants.late_rules import LATE_RULES
 from tools.mutants.list_rules import LIST_RULES
+from tools.mutants.name_rules import NAME_RULES
 from tools.mutants.progress_rules import PROGRESS_RULES
 from tools.mutants.query_rules import QUERY_RULES
 from tools.mutants.query_stream_rules import QUERY_STREAM_RULES
@@ -92,6 +93,7 @@ RULES = (
     *CORE_RULES,
     *STORAGE_RULES,
     *LATE_RULES,
+    *NAME_RULES,
     *PROGRESS_RULES,
     *QUERY_RULES,
     *QUERY_STREAM_RULES,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 CORE = "source_posthog/exact/events/"
-NAMES = "reading", "event_list", "ledger", "tracks", "windows", "port", "reach", "event_query"
-READING, LIST, LEDGER, TRACKS, WINDOWS, PORT, REACH, QUERY = (f"{CORE}{name}.py" for name in NAMES)
+NAMES = "reading", "event_list", "ledger", "tracks", "windows", "port", "reach", "event_query", "conditions"
+READING, LIST, LEDGER, TRACKS, WINDOWS, PORT, REACH, QUERY, CONDITIONS = (f"{CORE}{name}.py" for name in NAMES)
 
 TESTS = "event_list", "ledger", "ledger_orders", "windows", "late", "reading", "slow_servers", "requests"
 
@@ -30,10 +30,10 @@ class Rule:
 ASKING = [
     Rule("after = start - 1 µs", LIST, "iso(query.start - MICROSECOND)", "iso(query.start)"),
     Rule("before = end", LIST, '"before": iso(query.end)', '"before": iso(query.end - MICROSECOND)'),
-    Rule("ties are asked for by their ids", LIST, "if query.like:", "if False:"),
-    Rule("ids that were read are left out", LIST, "!= '{id}'", "= '{id}'"),
-    Rule("instants are asked for in UTC", LIST, "toDateTime('{iso(at)}')", "toDateTime('{iso(at)[:-1]}')"),
-    Rule("arrival is asked for from its bound on", LIST, "created_at >= ", "created_at > "),
+    Rule("ties are asked for by their ids", CONDITIONS, "if query.like:", "if False:"),
+    Rule("ids that were read are left out", CONDITIONS, "!= '{id}'", "= '{id}'"),
+    Rule("instants are asked for in UTC", CONDITIONS, "toDateTime('{iso(at)}')", "toDateTime('{iso(at)[:-1]}')"),
+    Rule("arrival is asked for from its bound on", CONDITIONS, "created_at >= ", "created_at > "),
     Rule("a page with `next` is not the whole", LIST, "not following and _is_whole", "_is_whole"),
     Rule("`next: null` needs a proof", LIST, "not following and _is_whole(query, limit, rows)", "not following"),
     Rule("the limit is 50 rows and not 51", LIST, "SMALLEST_PAGE = 100", "SMALLEST_PAGE = 102"),

@@ -1,6 +1,6 @@
 """The rules of reading in the order of storage."""
 
-from tools.mutants.rules import CORE, LEDGER, PORT, WINDOWS, Rule
+from tools.mutants.rules import CONDITIONS, CORE, LEDGER, PORT, WINDOWS, Rule
 
 ORDER, SQL, HALVES = (CORE + f"{name}.py" for name in ("storage_order", "storage_sql", "half_days"))
 MAPPED = "source_posthog/streams/mapped.py"
@@ -55,7 +55,7 @@ WORDS = [
     Rule("a range ends before its upper cut", SQL, '"<", "<")', '"<", "<=")', SQL_TESTS),
     Rule("and begins with its lower one", SQL, '">", ">=")', '">", ">")', SQL_TESTS),
     Rule("hashes are no more than 63 bits", SQL, "if value <= GREATEST", "if True", SQL_TESTS),
-    Rule("quotes are escaped", SQL, """"'": "\\\\'\"""", """"'": "'\"""", SQL_TESTS),
+    Rule("quotes are escaped", CONDITIONS, """"'": "\\\\'\"""", """"'": "'\"""", SQL_TESTS),
     Rule("the day is pruned", SQL, 'f"assumeNotNull({hogql(at)})"', "hogql(at)", SQL_TESTS),
     Rule("hashes are not NULL", SQL, 'f"assumeNotNull(cityHash64({column}))"', 'f"cityHash64({column})"', SQL_TESTS),
     Rule("keys are counted in their range", SQL, ", *range_conditions(query.keys)]", "]", SQL_TESTS),

@@ -8,6 +8,8 @@ reports to the `Ledger` what was emitted:
     storage_sql.py    that order in HogQL
     port.py           what is asked, what is answered, and which two rows are one event
     reach.py          how long a range the server can answer
+    names.py          which events are wanted, by their names
+    conditions.py     what holds for the events of a question, in HogQL
     event_list.py     the question as parameters of PostHog's events list, and what its answer proves
     event_query.py    the question as a query of PostHog's, and its rows as those of the list
     properties.py     the properties of an event, also where they are none

@@ -5,9 +5,10 @@ What is relied on here is in docs/posthog-server.md, "The events list".
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from source_posthog.exact.events.conditions import conditions
 from source_posthog.exact.events.port import Page, Query, Row
 from source_posthog.exact.instants import MICROSECOND, instant, iso
 
@@ -32,25 +33,6 @@ def parameters(query: Query, limit: int, *, oldest_first: bool = False) -> dict[
     if filters := conditions(query):
         asked["properties"] = json.dumps([{"type": "hogql", "key": key} for key in filters])
     return asked
-
-
-def conditions(query: Query) -> list[str]:
-    """HogQL expressions that together hold for the events of `query` in its range, in words that every server knows.
-
-    None of them reads a column of persons, by which a server may leave out the events that have none.
-    """
-    found = []
-    if query.like:
-        found.append(f"toString(uuid) like '{query.like}'")
-    found += [f"toString(uuid) != '{id}'" for id in query.unlike]
-    if query.arrived_from:
-        found.append(f"created_at >= {hogql(query.arrived_from)}")
-    return found
-
-
-def hogql(at: datetime) -> str:
-    """`at` in HogQL, at microseconds. A string without Z would be read in the time zone of the project."""
-    return f"toDateTime('{iso(at)}')"
 
 
 def page(query: Query, limit: int, rows: list[Row], following: Any) -> Page:

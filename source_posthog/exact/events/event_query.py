@@ -9,7 +9,7 @@ from typing import Any
 
 from source_posthog.exact.errors import UntrueAnswer
 from source_posthog.exact.events import storage_sql
-from source_posthog.exact.events.event_list import conditions
+from source_posthog.exact.events.conditions import conditions
 from source_posthog.exact.events.port import Page, Query, Row
 from source_posthog.exact.events.properties import Decode, set_properties
 from source_posthog.exact.instants import MICROSECOND, MILLISECOND, instant, iso

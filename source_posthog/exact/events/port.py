@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.reach import SHORTEST_RANGE
 from source_posthog.exact.instants import MICROSECOND
 from source_posthog.exact.query_api import BROKEN
@@ -73,6 +74,7 @@ class Query:
         unlike: only those with none of these ids.
         arrived_from: only those that PostHog ingested at this instant or later.
         keys: only those in this range of the order of storage.
+        names: only those that have one of these.
     """
 
     project_id: Any
@@ -82,6 +84,7 @@ class Query:
     unlike: tuple[str, ...] = ()
     arrived_from: datetime | None = None
     keys: Keys = field(default_factory=Keys)
+    names: Names = field(default_factory=Names)
 
     @property
     def is_shortest(self) -> bool:

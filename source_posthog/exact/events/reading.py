@@ -17,7 +17,6 @@ A dense range is read in parts, the oldest part first (each newest first as ever
 from collections.abc import Generator, Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from source_posthog.exact.errors import OtherInstants, TooSlow, UntrueAnswer
 from source_posthog.exact.events.port import ANY, Ask, Batch, Identity, Page, Query, Row, identity
@@ -218,6 +217,8 @@ def instants_of(query: Query, page: Page) -> list[datetime]:
         instants.append(at)
     if (query.like or query.unlike) and not all(query.fits(row["id"]) for row in page.rows):
         raise UntrueAnswer("the filter by id was ignored")
+    if not query.names.are_all and not all(query.names.may_have(row.get("event")) for row in page.rows):
+        raise UntrueAnswer("the filter by name was ignored")
     return instants
 
 
@@ -257,10 +258,13 @@ def _shares(query: Query, found: Set[Identity]) -> list[Query]:
     return [replace(query, like=like[:place] + digit + like[place + 1 :]) for digit in reversed(HEX_DIGITS)]
 
 
-def require_true_instant(ask: Ask, project_id: Any, row: Row, step: timedelta) -> None:
-    """Raise OtherInstants unless the event of `row` is found at the instant that it shows, or nowhere around it."""
+def require_true_instant(ask: Ask, query: Query, row: Row, step: timedelta) -> None:
+    """Raise OtherInstants unless the event of `row` is found at the instant that it shows, or nowhere around it.
+
+    `query`: of the project.
+    """
     at = rounded_down(instant(row["timestamp"]), step)
-    query = Query(project_id, at, at + step)
+    query = replace(query, start=at, end=at + step)
     page = ask(query)
     if page.complete and all(one["id"] != row["id"] for one in page.rows):
         require_gone(ask, query, row["id"], at)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from source_posthog.exact.errors import UntrueAnswer
-from source_posthog.exact.events.event_list import hogql
+from source_posthog.exact.events.conditions import hogql, name_conditions, string
 from source_posthog.exact.events.port import HASHES, Cut, Keys, Query
 from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.query_api import is_whole, posted
@@ -17,10 +17,6 @@ from source_posthog.exact.query_api import is_whole, posted
 GREATEST = 2**63 - 1
 
 MOST_COUNTS = 49_999  # rows of an answer: at its most, which is 50,000, PostHog does not say that there are more
-
-_ESCAPES = {"\\": "\\\\", "'": "\\'"} | {
-    character: f"\\{letter}" for character, letter in zip("\b\f\r\n\t\a\v", "bfrntav", strict=True)
-}
 
 
 def hash_of(column: str) -> str:
@@ -30,11 +26,6 @@ def hash_of(column: str) -> str:
 def number(value: int) -> str:
     """`value` in HogQL, which reads integers over 63 bits as something else."""
     return str(value) if value <= GREATEST else f"({GREATEST} + {value - GREATEST})"
-
-
-def string(name: str) -> str:
-    """`name` as a string of HogQL."""
-    return "'" + "".join(_ESCAPES.get(character, character) for character in name) + "'"
 
 
 def range_conditions(keys: Keys) -> list[str]:
@@ -76,7 +67,7 @@ def count_of_keys(query: Query, by: ByHash | None) -> dict[str, Any]:
 
 def _where(query: Query) -> str:
     start, end = (f"assumeNotNull({hogql(at)})" for at in (query.start, query.end))
-    return f"timestamp >= {start} AND timestamp < {end}"
+    return " AND ".join([f"timestamp >= {start}", f"timestamp < {end}", *name_conditions(query.names)])
 
 
 def _grouped(group: str, where: str) -> dict[str, Any]:

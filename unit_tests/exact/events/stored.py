@@ -58,6 +58,7 @@ class Stored:
             if query.start <= row["at"] < query.end
             and within(row, query)
             and row["id"] not in query.unlike
+            and query.names.may_have(row["event"])
             and (query.arrived_from is None or row["created"] >= query.arrived_from)
         ]
 

@@ -12,6 +12,7 @@ from posthog_server import event_list as server
 from posthog_server import event_query as query_server
 from source_posthog.exact.errors import TooSlow
 from source_posthog.exact.events import event_list, event_query
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.port import Batch, Page, Query, Row
 from source_posthog.exact.events.reach import Reach
 from source_posthog.exact.events.reading import read_range
@@ -23,6 +24,7 @@ US = timedelta(microseconds=1)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 MONTH = 30 * DAY
 LIMIT = 1000  # rows a page that the connector asks for
+ALL = Names()
 LATER = 4_102_444_800_000_000  # the embedded server's clock, the year 2100: it shows all of its events
 
 
@@ -142,9 +144,15 @@ class EventsQuery(EventsList):
 
 
 def batches(
-    events: EventsList, start: datetime, end: datetime, reach: Reach | None = None, *, in_parts: bool = True
+    events: EventsList,
+    start: datetime,
+    end: datetime,
+    reach: Reach | None = None,
+    *,
+    in_parts: bool = True,
+    names: Names = ALL,
 ) -> Iterator[Batch]:
-    return read_range(Query(7, start, end), events.ask, reach or Reach(), in_parts=in_parts)
+    return read_range(Query(7, start, end, names=names), events.ask, reach or Reach(), in_parts=in_parts)
 
 
 def ids_read(events: EventsList, start: datetime, end: datetime, *, in_parts: bool = True) -> list[str]:

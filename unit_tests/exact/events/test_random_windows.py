@@ -1,6 +1,7 @@
 """A thousand random windows, with PROOF=long ten thousand.
 
-Four in ten of them are read by queries, half of these with instants cut to milliseconds.
+Four in ten of them are read by queries, half of these with instants cut to milliseconds; of some only the events with
+certain names are wanted.
 Every event is emitted once, and what counts as read was emitted before. A window that fails is read again by
 `python -m unit_tests.exact.events.test_random_windows SEED`.
 """
@@ -15,6 +16,7 @@ import pytest
 
 from posthog_server import Event, isoformat
 from source_posthog.exact.events.ledger import Ledger
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.reach import Reach
 from source_posthog.exact.instants import instant
 from tools.proof import cases
@@ -42,6 +44,7 @@ IDS = ids(20_000, "random windows")
 LENGTHS = (US, 2 * US, SECOND, MINUTE, MINUTE + US, HOUR, DAY, DAY + US, 2 * DAY, 7 * DAY, 30 * DAY, 91 * DAY)
 CAPS = (*(100,) * 14, 117, 117, 250, 250, LIMIT, 20_000)
 WIDTHS = (0, 0, 1, 9, 10**6, 59 * 10**6, 300 * 10**6, 3600 * 10**6, 86400 * 10**6, 40 * 86400 * 10**6)
+NAMES = ("$pageview", "other", "it's", "a\\", "{d}", "nul\0", "😀", "'), ('")
 TOO_LONG = (None, None, None, None, None, 20 * DAY, 3 * DAY, DAY, 7 * HOUR)
 
 
@@ -71,6 +74,15 @@ def random_events(rng: random.Random, start: int, end: int, page: int) -> list[E
     return events
 
 
+def wanted(rng: random.Random, events: list[Event]) -> Names:
+    """All names, or where `events` are given several, some of these or all but some."""
+    if rng.random() < 0.7:
+        return Names()
+    named = {identity(one): rng.choice(NAMES) for one in events}  # copies have one name
+    events[:] = [replace(one, event=named[identity(one)]) for one in events]
+    return Names(frozenset(rng.sample(NAMES, rng.choice((1, 2, 5)))), left_out=rng.random() < 0.5)
+
+
 def identity(event: Event) -> Identity:
     return event.id, event.event, isoformat(event.at)[:10]
 
@@ -80,6 +92,7 @@ def read_a_random_window(seed: int) -> None:
     start, end = START, START + rng.choice(LENGTHS)
     cap = rng.choice(CAPS)
     events = random_events(rng, us(start), us(end), min(cap, LIMIT))
+    names = wanted(rng, events)
     by_query = rng.random() < 0.4
     transport = partial(EventsQuery, cut=rng.random() < 0.5) if by_query else EventsList
     server = transport(
@@ -95,9 +108,10 @@ def read_a_random_window(seed: int) -> None:
     ledger.begin({})
     ledger.plan("7", start, end, settled=end)
     emitted: list[Identity] = []
-    missing = {identity(one): one.at for one in events if us(start) <= one.at < us(end)}
+    due_events = [one for one in events if us(start) <= one.at < us(end) and names.may_have(one.event)]
+    missing = {identity(one): one.at for one in due_events}
     due = sorted(missing)
-    for batch in batches(server, start, end, Reach(), in_parts=rng.random() < 0.8):
+    for batch in batches(server, start, end, Reach(), in_parts=rng.random() < 0.8, names=names):
         for row in batch.rows:
             emitted.append((row["id"], row["event"], row["timestamp"][:10]))
             missing.pop(emitted[-1], None)

@@ -9,6 +9,7 @@ import pytest
 
 from posthog_server import Event, EventTable
 from source_posthog.exact.errors import OtherInstants, TooSlow, UntrueAnswer
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.port import Batch, Page, Query
 from source_posthog.exact.events.reach import Reach
 from source_posthog.exact.events.reading import read_range, require_true_instant
@@ -253,23 +254,23 @@ def answers(*pages: Page) -> tuple[list[Query], Callable[[Query], Page]]:
 def test_an_event_is_found_at_the_instant_that_it_shows() -> None:
     shown = row(ON + 137 * US, "a1")
     asked, ask = answers(Page([row(ON + 150 * US, "b2"), shown], True))
-    require_true_instant(ask, 7, shown, MILLISECOND)
+    require_true_instant(ask, Query(7, START, START), shown, MILLISECOND)
     assert [(one.start, one.end, one.like) for one in asked] == [(ON, ON + MILLISECOND, "")]
 
 
 def test_among_more_events_of_that_instant_than_a_page_holds_it_need_not_be_seen() -> None:
     asked, ask = answers(Page([row(ON, "b2")], False))
-    require_true_instant(ask, 7, row(ON, "a1"), US)
+    require_true_instant(ask, Query(7, START, START), row(ON, "a1"), US)
     assert len(asked) == 1
 
 
 def test_an_event_that_is_not_found_there_was_deleted_or_is_at_another_instant() -> None:
     asked, ask = answers(Page([], True), Page([], True))
-    require_true_instant(ask, 7, row(ON, "a1"), US)
+    require_true_instant(ask, Query(7, START, START), row(ON, "a1"), US)
     assert (asked[1].start, asked[1].end, asked[1].like) == (ON - DAY, ON + DAY, "a1")
     _, ask = answers(Page([row(ON, "b2")], True), Page([row(ON, "a1")], True))
     with pytest.raises(OtherInstants):
-        require_true_instant(ask, 7, row(ON, "a1"), US)
+        require_true_instant(ask, Query(7, START, START), row(ON, "a1"), US)
 
 
 def test_where_the_server_is_too_slow_to_say_whether_an_event_was_deleted_the_window_fails() -> None:
@@ -347,6 +348,27 @@ def test_an_answer_that_ignores_the_filter_by_id_is_refused() -> None:
     tied = Page([row(ON, f"{digit}") for digit in "0123456789"], False)
     with pytest.raises(UntrueAnswer, match="the filter by id was ignored"):
         list(read_range(Query(7, START, END), scripted(tied, tied, tied), Reach()))
+
+
+def test_an_answer_that_ignores_the_filter_by_name_is_refused() -> None:
+    for names in (Names(frozenset("a"), left_out=False), Names(frozenset("b"))):
+        query = Query(7, START, END, names=names)
+        page = Page([{**row(ON), "event": "a"}, {**row(ON, "y"), "event": "b"}], True)
+        with pytest.raises(UntrueAnswer, match="the filter by name was ignored"):
+            list(read_range(query, scripted(page), Reach()))
+
+
+def test_an_event_that_did_not_come_again_is_looked_for_by_its_name_too() -> None:
+    """Its id can be that of another event, which is not wanted."""
+    asked: list[Query] = []
+
+    def ask(query: Query) -> Page:
+        asked.append(query)
+        return Page([], True)
+
+    names = Names(frozenset("a"))
+    require_true_instant(ask, Query(7, START, END, names=names), row(ON), US)
+    assert [one.names for one in asked] == [names, names]
 
 
 def test_ties_out_of_their_microsecond_are_refused() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from source_posthog.exact.errors import UntrueAnswer
+from source_posthog.exact.events.conditions import string
+from source_posthog.exact.events.names import Names
 from source_posthog.exact.events.port import HASHES, Cut, Keys, Query
 from source_posthog.exact.events.storage_order import ByHash
 from source_posthog.exact.events.storage_sql import (
@@ -16,7 +18,6 @@ from source_posthog.exact.events.storage_sql import (
     days_in,
     keys_in,
     range_conditions,
-    string,
 )
 from unit_tests.exact.events.support import DAY, HOUR, START
 
@@ -78,6 +79,12 @@ def test_keys_are_counted_by_name_or_by_buckets_of_a_hash_within_their_range() -
     by_hash = count_of_keys(query, ByHash("uuid", 9))["query"]["query"]
     assert f"SELECT intDiv({ID}, 9), count() " in by_hash
     assert f" GROUP BY intDiv({ID}, 9) " in by_hash
+
+
+def test_what_is_counted_has_the_names_that_are_wanted() -> None:
+    query = replace(TODAY, names=Names(frozenset(["a", "it's"])), keys=Keys(None, Cut("b")))
+    assert r" AND event not in ('a', 'it\'s') AND created_at < " in count_of_days(query, START)["query"]["query"]
+    assert r" AND event not in ('a', 'it\'s') AND event < 'b' GROUP" in count_of_keys(query, None)["query"]["query"]
 
 
 def test_counts_are_read() -> None:
