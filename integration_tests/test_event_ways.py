@@ -287,15 +287,18 @@ def test_too_many_queries_everywhere_take_ten_minutes_and_not_ten_minutes_a_proj
 
 
 @pytest.mark.parametrize(
-    ("way", "lacks", "advice"),
-    [(QUERY, "without_query", "Set `events_api` to list"), (LIST, "without_event_list", "Set `events_api` to query")],
+    ("way", "lacks", "sentence"),
+    [
+        (QUERY, ["without_query"], "has no query API at "),
+        (LIST, ["without_event_list", "without_query"], "has neither an events list nor a query API at "),
+    ],
     ids=["query", "list"],
 )
-def test_where_a_way_is_not_there_the_sentence_says_to_take_the_other(way: Way, lacks: str, advice: str) -> None:
-    posthog = PostHog(account_with({7: [event(START)]}), **{lacks: True})  # type: ignore[arg-type]
-    output, _ = read(posthog, way=way)
+def test_where_no_way_is_left_the_sentence_says_so(way: Way, lacks: list[str], sentence: str) -> None:
+    options: Any = dict.fromkeys(lacks, True)
+    output, _ = read(PostHog(account_with({7: [event(START)]}), **options), way=way)
     assert output.status == 1
-    assert advice in output.errors[0]
+    assert sentence in output.errors[0]
     assert "Endpoint not found" in output.errors[0]
 
 

@@ -17,7 +17,7 @@ NAMES = ["$autocapture", "$pageview", "", "it's", "back\\slash", "{brace}", "bel
 CAP = 100  # rows of an answer
 # With these in place of what the modules have, a day of more than CAP events is a dense one; else it takes 10,000.
 SMALL_PAGES = {
-    "source_posthog.streams.events.FIRST_LIMIT": CAP,
+    "source_posthog.streams.ways.FIRST_LIMIT": CAP,
     "source_posthog.exact.events.page_size.USUAL_LIMIT": CAP,
 }
 

@@ -10,6 +10,7 @@
         SlowBody              an answer that may never end
         LargeBody             an answer that is too large, where it can be asked for fewer rows
     UnknownModifiers          the query has to be asked again, without its modifiers
+    NoList                    PostHog no longer has its events list
     Skipped                   a window or a project is left out, which is no error of its own
     Abandoned                 nobody reads the sync any more
 
@@ -128,6 +129,10 @@ class LargeBody(requests.RequestException):
 
 class UnknownModifiers(Exception):
     """PostHog may have refused a query for its modifiers alone: asked without them it shows."""
+
+
+class NoList(Exception):
+    """PostHog has no events list (any more): events have to be asked for by queries. Its string is a sentence."""
 
 
 class Skipped(Exception):

@@ -20,13 +20,15 @@ from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.api import modifiers
 from source_posthog.api.client import AnnouncedBudget, Client
-from source_posthog.api.errors import Abandoned, PostHogError, UnknownModifiers, Where, locating
+from source_posthog.api.errors import Abandoned, NoList, PostHogError, UnknownModifiers, Where, locating
 from source_posthog.api.health import Trouble
 from source_posthog.api.sync import Sync
 from source_posthog.api.waiting import PostHogBackoff
 from source_posthog.exact.errors import TooSlow, Unanswered
 
 logger = logging.getLogger("airbyte")
+
+NO_LIST = "Endpoint not found."  # of what the manifest ignores, this is no word of a project
 
 
 @dataclass(kw_only=True)
@@ -71,8 +73,8 @@ class PostHogRequester(HttpRequester):
     def send_request(self, *arguments: Any, **options: Any) -> requests.Response | None:
         """The answer; one that is not `ok` says that the project of the slice is gone, or that it has nothing to read.
 
-        Raises PostHogError, which says where, if PostHog refuses, or gives no usable answer in time; and TooSlow or
-        NotAccepted where the manifest says that it is not asked again (`unretried_codes`).
+        Raises PostHogError, which says where, if PostHog refuses, or gives no usable answer in time; TooSlow or
+        NotAccepted where the manifest says that it is not asked again (`unretried_codes`); and NoList.
         """
         where = Where.of(self.name, options.get("stream_slice"))
         self.sync.health.require(self.name)
@@ -128,8 +130,14 @@ class PostHogRequester(HttpRequester):
         return response
 
     def _require_gone(self, response: requests.Response, where: Where) -> None:
-        """Raise PostHogError unless the project is gone; warn of it if it is."""
+        """Raise PostHogError unless the project is gone; warn of it if it is. Raise NoList if the list itself is."""
         detail = self.sync.answers.detail(response)
+        if detail == NO_LIST:
+            raise NoList(
+                f'This PostHog server has no events list at {urlsplit(response.url).path} ("{detail}"). Set '
+                "`events_api` to query, which reads the same events in another way, and check that `base_url` is the "
+                "address of PostHog itself."
+            )
 
         def ask() -> bool:
             url = self._get_url(path=f"api/projects/{where.project}/")

@@ -1,6 +1,7 @@
 """Reads a window of events: where the requests of the CDK meet the exact reader in `exact/events/`."""
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,14 +15,13 @@ from airbyte_cdk.sources.types import Record, StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.api.answers import Unemittable
-from source_posthog.api.errors import Outage, PostHogError, Skipped, Where, located
+from source_posthog.api.errors import NoList, Outage, PostHogError, Skipped, Where, located
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, OtherInstants, Unanswered, UntrueAnswer
 from source_posthog.exact.events.late import Emitted
 from source_posthog.exact.events.names import wanted_names
-from source_posthog.exact.events.page_size import FIRST_LIMIT, USUAL_ROWS_OF_LIST
-from source_posthog.exact.events.port import Batch, Page, Query
+from source_posthog.exact.events.port import Ask, Batch, Page, Query
 from source_posthog.exact.events.properties import UNREADABLE
 from source_posthog.exact.events.reading import read_range, require_true_instant
 from source_posthog.exact.events.storage_order import ByHash
@@ -32,26 +32,11 @@ from source_posthog.streams.history import History
 from source_posthog.streams.lanes import Lane, Lanes
 from source_posthog.streams.mapped import MappedReading, MoreThanAPage, one_page
 from source_posthog.streams.retention import Retention
-from source_posthog.streams.transports import Counts, EventList, EventQuery, Transport
+from source_posthog.streams.transports import Counts
 from source_posthog.streams.unemitted import Unemitted
+from source_posthog.streams.ways import EventWay, WindowTurns
 
 logger = logging.getLogger("airbyte")
-
-
-@dataclass(frozen=True)
-class _Turns:
-    """The turns of one project's windows, for its lane."""
-
-    slicer: EventsCartesianProductStreamSlicer
-    transport: Transport
-    project_id: Any
-
-    def may_read_on(self, window: Window) -> bool:
-        rows = self.transport.sizes.of(self.project_id).limit
-        return self.slicer.may_read_on(str(self.project_id), window, rows, self.transport.rows_ahead)
-
-    def expect(self, window: Window) -> None:
-        self.slicer.expect(str(self.project_id), window, self.transport.sizes.of(self.project_id).limit)
 
 
 @dataclass
@@ -63,10 +48,8 @@ class EventsSimpleRetriever(SimpleRetriever):
     and what an answer proves, is decided in `events/`.
 
     Attributes:
-        events_api: how to ask: "list" (GET /events/) or "query" (POST /query/).
-        late_requester: asks for what arrived late; a refusal of that filter (400) is no error.
-        first_event_requester: asks for a single event of a long range; None if empty history is not to be skipped.
-        count_requester: asks for numbers of events; None where they are not counted.
+        events_api, late_requester, first_event_requester, count_requester: as in EventWay.
+        instead: how to ask where PostHog no longer has its list; None if there is no other way.
         project_requester: asks for a project by itself, once; None if nobody is to be warned of its retention.
     """
 
@@ -77,24 +60,23 @@ class EventsSimpleRetriever(SimpleRetriever):
     late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
     count_requester: PostHogRequester | None = None
+    instead: EventWay | None = None
     project_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
         super().__post_init__(parameters)
-        self._transport: Transport
-        if self.events_api == "query":
-            self._transport = EventQuery(self.sync, self.sync.page_size or FIRST_LIMIT)
-        else:
-            page_size = self.sync.page_size or USUAL_ROWS_OF_LIST
-            self._transport = EventList(self.sync, page_size)
-        self._lanes = Lanes(self._transport.slots)
-        self._names = wanted_names(self.config)
-        counting = self.count_requester
-        self._counts = Counts(self.sync, counting) if counting and self.sync.page_size is None else None
-        self._history = History(
-            self.stream_slicer, self._transport, self.first_event_requester, self._counts, self._names, self.sync
+        self._way = EventWay(
+            requester=self.requester,
+            events_api=self.events_api,
+            late_requester=self.late_requester,
+            first_event_requester=self.first_event_requester,
+            count_requester=self.count_requester,
+            sync=self.sync,
         )
+        self._turning = threading.Lock()
+        self._lanes = Lanes(self._way.transport.slots)
+        self._names = wanted_names(self.config)
         asking = self.project_requester
         self._retention = Retention(asking, self.config["start_date"]) if asking else None
         if self.record_selector.transformations or self.record_selector.record_filter:
@@ -128,9 +110,6 @@ class EventsSimpleRetriever(SimpleRetriever):
         project_id, window = stream_slice["project_id"], window_of(stream_slice)
         lane, share = self._lanes.of(project_id), 0.0
         unemitted = Unemitted(self._where(stream_slice), self.sync.log)
-        an_hour = self.sync.once(
-            ("requests an hour", self.name), partial(self.requester.requests_an_hour, stream_slice)
-        )
         with lane.reading(window):
             try:
                 for batch in self._batches(stream_slice, window, lane):
@@ -150,7 +129,7 @@ class EventsSimpleRetriever(SimpleRetriever):
                     if self._retention:  # only now, so that no record waits for it
                         self._retention.look(project_id)
                     share += (batch.end - batch.start) / (window.end - window.start)
-                    self.sync.log.page(stream_slice, rows, an_hour, share)
+                    self.sync.log.page(stream_slice, rows, self._way.requests_an_hour(stream_slice), share)
                 if window.arrived_from:
                     self.stream_slicer.leave_late(project_of(stream_slice))
             except Skipped:
@@ -180,43 +159,79 @@ class EventsSimpleRetriever(SimpleRetriever):
         self.stream_slicer.expect(project_of(stream_slice), window, 0)
 
     def _batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
+        """What there is in `window`. Where PostHog's list is gone, by queries: from where the reader is, or if nothing
+        of the window is emitted yet, all of it, as queries read it best."""
+        is_begun = False
+
+        def ask(query: Query) -> Page:
+            try:
+                return self._ask(stream_slice, lane, query)
+            except NoList as gone:
+                self._turn_to_queries(gone)
+                if not is_begun:
+                    raise
+                return self._ask(stream_slice, lane, query)
+
+        try:
+            for batch in self._events_of(stream_slice, window, lane, ask):
+                is_begun = True
+                yield batch
+        except NoList as gone:
+            self._turn_to_queries(gone)
+            yield from self._events_of(stream_slice, window, lane, ask)
+
+    def _turn_to_queries(self, gone: NoList) -> None:
+        """From now on, events are asked for by queries. Raises PostHogError where that is not possible."""
+        with self._turning:
+            if self._way is self.instead:
+                return
+            if self.instead is None:
+                raise PostHogError(str(gone), FailureType.config_error)
+            self._lanes.turn_to(self.instead.transport.slots)
+            self._way = self.instead
+        logger.warning(
+            f"Stream {self.name}: PostHog no longer has its events list, so events are read by queries, as with "
+            "`events_api: query`. Set that option, so that the list is not asked for first."
+        )
+
+    def _events_of(self, stream_slice: StreamSlice, window: Window, lane: Lane, ask: Ask) -> Iterator[Batch]:
         if window.arrived_from:
-            yield from self._late_batches(stream_slice, window, lane)
+            yield from self._late_batches(stream_slice, window, lane, ask)
             return
-        project, ask = project_of(stream_slice), partial(self._ask, stream_slice, lane)
+        project, way = project_of(stream_slice), self._way
         is_backfill = self.stream_slicer.is_backfill(project, window)
-        self._history.look(stream_slice, lane, window, must=self.stream_slicer.is_new(project))
+        history = History(self.stream_slicer, way, self._names, self.sync)
+        history.look(stream_slice, lane, window, must=self.stream_slicer.is_new(project))
         left = self.stream_slicer.unread(project, window)
         query = self._query(stream_slice, left.start, left.end)
         counted = lane.counted(self.stream_slicer.planned(project, window))
-        if self._counts and not counted.is_asked:
+        if way.counts and not counted.is_asked:
             try:
                 yield from read_range(query, one_page(ask), lane.reach, in_parts=False)
                 return
             except MoreThanAPage as more:
                 query = replace(query, end=more.end)
-                self._history.look(stream_slice, lane, window, must=True)
-        if self._counts and counted.days is not None:
+                history.look(stream_slice, lane, window, must=True)
+        if way.counts and counted.days is not None:
             reading = MappedReading(
                 self.name,
                 stream_slice["project_id"],
                 self.stream_slicer,
-                self._transport,
+                way.transport,
                 lane,
                 ask=ask,
                 early=partial(self._ask_early, stream_slice, lane),
-                count=partial(self._count, self._counts, stream_slice, lane),
+                count=partial(self._count, way.counts, stream_slice, lane),
                 days=counted.days,
                 order_refused=self._lanes.order_refused,
             )
             yield from reading.read(query, backwards=is_backfill)
             return
-        in_hand = self._transport.rows_in_hand
+        in_hand = way.transport.rows_in_hand
         yield from read_range(query, ask, lane.reach, in_parts=not is_backfill, rows_in_hand=in_hand)
 
-    def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane) -> Iterator[Batch]:
+    def _late_batches(self, stream_slice: StreamSlice, window: Window, lane: Lane, ask: Ask) -> Iterator[Batch]:
         """What arrived late; where the server cannot tell, all of the lookback again, without what came until then."""
-        ask = partial(self._ask, stream_slice, lane)
         query = replace(self._query(stream_slice, window.start, window.end), arrived_from=window.arrived_from)
         emitted = Emitted(window.end)
         if not self._lanes.filter_refused:
@@ -243,8 +258,8 @@ class EventsSimpleRetriever(SimpleRetriever):
         return Query(stream_slice["project_id"], start, end, names=self._names)
 
     def _ask(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
-        """Ask PostHog; the port of `events.reading`."""
-        turns = _Turns(self.stream_slicer, self._transport, query.project_id)
+        """Ask PostHog, in the turn of the window of `stream_slice`. Raises NoList where only queries are left."""
+        turns = WindowTurns(self.stream_slicer, self._way.transport, query.project_id)
         with lane.turn(window_of(stream_slice), turns):
             page = self._answer(stream_slice, lane, query)
         if page.rows and not lane.instants_checked:
@@ -254,11 +269,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     def _ask_early(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
         """As `_ask`, out of turn: an error is none yet, since what is asked for may not be needed."""
         with lane.requests:
-            return self._transport.ask(self._requester_of(query), stream_slice, query)
-
-    def _requester_of(self, query: Query) -> PostHogRequester:
-        is_filtered = query.arrived_from or query.keys.is_bounded  # by words that old servers do not know
-        return (self.late_requester if is_filtered else None) or self.requester
+            return self._way.transport.ask(self._way.requester_of(query), stream_slice, query)
 
     def _count(
         self, counts: Counts, stream_slice: StreamSlice, lane: Lane, query: Query, by: ByHash | None
@@ -267,11 +278,11 @@ class EventsSimpleRetriever(SimpleRetriever):
             return counts.keys(stream_slice, query, by)
 
     def _answer(self, stream_slice: StreamSlice, lane: Lane, query: Query) -> Page:
-        requester = self._requester_of(query)
+        way = self._way
         try:
-            return self._transport.ask(requester, stream_slice, query)
+            return way.transport.ask(way.requester_of(query), stream_slice, query)
         except AirbyteTracedException as error:
-            if query.arrived_from and self._answers_without_filter(error, requester, stream_slice, query):
+            if query.arrived_from and self._answers_without_filter(error, way, stream_slice, query):
                 raise NotAccepted(error) from error
             lane.is_abandoned = True  # before the next window of the project asks in vain
             raise
@@ -294,14 +305,15 @@ class EventsSimpleRetriever(SimpleRetriever):
         return str(self.sync.project(stream_slice["project_id"]).get("timezone") or "")
 
     def _answers_without_filter(
-        self, error: AirbyteTracedException, requester: PostHogRequester, stream_slice: StreamSlice, query: Query
+        self, error: AirbyteTracedException, way: EventWay, stream_slice: StreamSlice, query: Query
     ) -> bool:
         """Whether `query` fails for its filter by arrival: events lists of some servers answer 500 to words that they
         do not know (docs/posthog-server.md)."""
         if isinstance(error, Outage) or error.failure_type != FailureType.transient_error:
             return False
         try:
-            self._transport.one(requester, stream_slice, replace(query, arrived_from=None), oldest=False)
+            asking = way.requester_of(query)
+            way.transport.one(asking, stream_slice, replace(query, arrived_from=None), oldest=False)
         except (AirbyteTracedException, Unanswered, UntrueAnswer):
             return False
         return True
@@ -311,10 +323,11 @@ class EventsSimpleRetriever(SimpleRetriever):
     ) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
         if isinstance(cause, OtherInstants):
+            other = "query" if self._way.events_api == "list" else "list"
             reason = (
                 f"PostHog shows other instants than it filters by: {cause}. It is known to show the wall time of a "
                 f"project's time zone, here {self._zone(stream_slice) or 'unknown'}, as if it were UTC. Set "
-                f"`events_api` to {'query' if self.events_api == 'list' else 'list'}, or update PostHog."
+                f"`events_api` to {other}, or update PostHog."
             )
             cause = PostHogError(reason, FailureType.system_error)
         elif isinstance(cause, UntrueAnswer):

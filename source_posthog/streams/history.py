@@ -17,7 +17,8 @@ from source_posthog.exact.events.port import Query
 from source_posthog.exact.events.windows import SETTLING, Range, Window, empty_ends, first_event, is_long, last_event
 from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlicer, project_of
 from source_posthog.streams.lanes import Lane
-from source_posthog.streams.transports import Counts, Transport
+from source_posthog.streams.transports import Counts
+from source_posthog.streams.ways import EventWay
 
 logger = logging.getLogger("airbyte")
 
@@ -31,34 +32,31 @@ class History:
     """The history of all projects of a sync.
 
     Attributes:
-        requester: asks for a single event of a long range; None if empty history is not to be skipped.
-        counts: None if events are not to be counted.
+        way: how it is asked for.
         names: of the events that are wanted.
     """
 
     slicer: EventsCartesianProductStreamSlicer
-    transport: Transport
-    requester: PostHogRequester | None
-    counts: Counts | None
+    way: EventWay
     names: Names
     sync: Sync
 
     def look(self, stream_slice: StreamSlice, lane: Lane, window: Window, *, must: bool = False) -> None:
         """Once for each range that was planned for a project: find out which of its days have events, if it is a long
         one or it `must` be known, and of what is new skip the empty time before the first and after the last."""
-        project = project_of(stream_slice)
+        project, requester = project_of(stream_slice), self.way.first_event_requester
         planned = self.slicer.planned(project, window)
-        if planned is None or self.requester is None:
+        if planned is None or requester is None:
             return
         with lane.history:
             counted, is_worth_it = lane.counted(planned), is_long(*planned, self.slicer.declared.step)
             if counted.is_asked or lane.is_abandoned or not (must or is_worth_it):
                 return
-            counted.is_asked = True
-            if self.counts:
-                counted.days = self._days(self.counts, stream_slice, lane, planned)
+            if self.way.counts:
+                counted.days = self._days(self.way.counts, stream_slice, lane, planned)
             if is_worth_it and not self.slicer.is_backfill(project, window):
-                self._skip_empty_ends(self.requester, stream_slice, lane, planned)
+                self._skip_empty_ends(requester, stream_slice, lane, planned)
+            counted.is_asked = True
 
     def _days(self, counts: Counts, stream_slice: StreamSlice, lane: Lane, planned: Range) -> dict[date, int] | None:
         """The number of events of each day of `planned`; None where PostHog does not say."""
@@ -106,4 +104,4 @@ class History:
         """The instant of one event of [start, end), the newest or the oldest; None where there is none."""
         query = Query(stream_slice["project_id"], start, end, names=self.names)
         with lane.requests:
-            return self.transport.one(requester, stream_slice, query, oldest=oldest)
+            return self.way.transport.one(requester, stream_slice, query, oldest=oldest)

@@ -81,6 +81,10 @@ class Lane:
         """What is known of a range that was planned."""
         return self._counted.setdefault(planned, CountedDays())
 
+    def turn_to(self, requests: threading.BoundedSemaphore) -> None:
+        """The project is asked in another way from now on, which may tell what the one before could not."""
+        self.requests, self._counted = requests, {}
+
     def moved(self) -> None:
         """More of the project is emitted."""
         with self._progress:
@@ -96,9 +100,10 @@ class Lane:
             with self._progress:
                 while not self._is_next(window, turns):
                     self._progress.wait(LOOK_AGAIN)
-            with self.requests:
+            requests = self.requests
+            with requests:
                 with self._progress:  # others have read on while this one waited for its place
-                    is_next = self._is_next(window, turns)
+                    is_next = requests is self.requests and self._is_next(window, turns)
                     if is_next:
                         turns.expect(window)
                 if is_next:
@@ -131,3 +136,10 @@ class Lanes:
     def of(self, project_id: Any) -> Lane:
         with self._lock:
             return self._lanes.setdefault(project_id, Lane(self._slots.of(project_id)))
+
+    def turn_to(self, slots: Slots) -> None:
+        """The projects are asked in another way from now on, in which `slots` are for the requests."""
+        with self._lock:
+            self._slots = slots
+            for project_id, lane in self._lanes.items():
+                lane.turn_to(slots.of(project_id))

@@ -27,6 +27,7 @@ from tools.mutants.rules import CORE_RULES, Rule
 from tools.mutants.sending_rules import SENDING_RULES
 from tools.mutants.storage_rules import STORAGE_RULES
 from tools.mutants.table_rules import TABLE_RULES
+from tools.mutants.way_rules import WAY_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = "source_posthog", "posthog_server", "tools", "unit_tests", "integration_tests"
@@ -56,8 +57,8 @@ OTHER_RULES = (
     Rule(
         "whoever waited for a place asks again",
         "source_posthog/streams/lanes.py",
-        "is_next = self._is_next(window, turns)",
-        "is_next = True",
+        "requests is self.requests and self._is_next(window, turns)",
+        "requests is self.requests",
         ("unit_tests/streams/test_lanes.py",),
     ),
     Rule(
@@ -102,6 +103,7 @@ RULES = (
     *LIST_RULES,
     *SENDING_RULES,
     *EXTRA_RULES,
+    *WAY_RULES,
     *OTHER_RULES,
 )
 

@@ -7,8 +7,9 @@ from types import TracebackType
 import pytest
 
 from source_posthog.api.errors import Skipped
+from source_posthog.api.once import Slots
 from source_posthog.exact.events.windows import Window
-from source_posthog.streams.lanes import Lane
+from source_posthog.streams.lanes import Lane, Lanes
 from unit_tests.exact.events.support import DAY, START
 
 FIRST, SECOND, THIRD = (Window(START + place * DAY, START + (place + 1) * DAY) for place in range(3))
@@ -76,6 +77,30 @@ def test_a_window_that_waited_for_its_place_gives_it_back_if_others_have_read_on
 def test_a_window_reads_on_where_no_other_may_either() -> None:
     assert turn(Place(set())) == [SECOND]
     assert turn(Place({THIRD})) == [SECOND]  # which is not being read
+
+
+def test_a_window_that_waited_for_a_place_of_the_way_that_is_gone_takes_one_of_the_other() -> None:
+    other = threading.BoundedSemaphore(1)
+
+    class Gone(Place):
+        def __enter__(self, blocking: bool = True, timeout: float | None = None) -> bool:
+            lane.requests = other
+            return super().__enter__()
+
+    place = Gone({SECOND})
+    lane, place.may = Lane(place), {SECOND}
+    with lane.turn(SECOND, Turns(place)):
+        assert not other.acquire(blocking=False)
+    assert other.acquire(blocking=False)
+
+
+def test_all_lanes_take_the_places_of_the_way_that_they_turn_to_and_are_counted_anew() -> None:
+    lists, queries = Slots(2), Slots(3)
+    lanes = Lanes(lists)
+    lanes.of(7).counted(None).is_asked = True
+    lanes.turn_to(queries)
+    assert [lanes.of(project).requests for project in (7, 8)] == [queries.of(7), queries.of(8)]
+    assert not lanes.of(7).counted(None).is_asked
 
 
 def test_an_abandoned_lane_gives_no_turn() -> None:
