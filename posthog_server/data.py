@@ -9,6 +9,7 @@ from datetime import tzinfo
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from .elements import elements
 from .organization import ORGANIZATION, Organization
 from .people import People
 from .values import DAY, Row, cleaned, encode, isoformat, microseconds, wall_time
@@ -37,7 +38,6 @@ class Event:
     distinct_id: str = "user-1-0"
     properties: Row = field(default_factory=dict)
     elements_chain: str = ""
-    elements: list[Row] = field(default_factory=list)
     created_at: int = NOT_GIVEN
     visible_at: int = NOT_GIVEN
     unmerged: bool = False
@@ -61,7 +61,7 @@ class Event:
                 "event": self.event,
                 "timestamp": isoformat(self.at),
             }
-            tail = {"elements": self.elements, "elements_chain": self.elements_chain}
+            tail = {"elements": elements(self.elements_chain), "elements_chain": self.elements_chain}
             self._json = encode(head)[:-1] + b',"person":', b"," + encode(tail)[1:]
         return self._json[0] + person + self._json[1]
 

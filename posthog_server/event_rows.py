@@ -6,6 +6,10 @@ from .data import NOT_GIVEN, Event
 from .rows import DAYS, HUGE, ODD_TEXTS, START, deep
 from .values import DAY, SECOND, Row, cleaned, random_uuid
 
+LINK_IN_A_BOX = (
+    'a.btn.large:attr__href="/buy"href="/buy"nth-child="1"nth-of-type="1"text="Buy";div:nth-child="2"nth-of-type="1"'
+)
+
 
 def make_events(
     n: int,
@@ -65,39 +69,6 @@ def _event(place: int, at: int, rng: random.Random, distinct_id: str) -> Event:
     elif place % 43 == 0:
         properties = {}
     if place % 5 == 0:
-        return Event(
-            random_uuid(rng), at, "$autocapture", distinct_id, cleaned(properties), elements_chain(), autocaptured()
-        )
+        return Event(random_uuid(rng), at, "$autocapture", distinct_id, cleaned(properties), LINK_IN_A_BOX)
     name = rng.choice(("$pageview", "$pageleave", "signed up", "paid", "Zoë's event 🦔"))
     return Event(random_uuid(rng), at, name, distinct_id, cleaned(properties))
-
-
-def elements_chain() -> str:
-    """The chain of `autocaptured`."""
-    link = 'a.btn.large:attr__href="/buy"href="/buy"nth-child="1"nth-of-type="1"text="Buy"'
-    return link + ';div:nth-child="2"nth-of-type="1"'
-
-
-def autocaptured() -> list[Row]:
-    """A link in a box, as elements."""
-    link: Row = {
-        "event": None,
-        "text": "Buy",
-        "tag_name": "a",
-        "attr_class": ["btn", "large"],
-        "href": "/buy",
-        "attr_id": None,
-        "nth_child": 1,
-        "nth_of_type": 1,
-        "attributes": {"attr__href": "/buy"},
-        "order": 0,
-    }
-    box: Row = {
-        **dict.fromkeys(link),
-        "tag_name": "div",
-        "nth_child": 2,
-        "nth_of_type": 1,
-        "attributes": {},
-        "order": 1,
-    }
-    return [link, box]

@@ -1,7 +1,6 @@
 """The account that the recorded server was loaded with, for the embedded one."""
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,6 @@ PLACES: dict[int, int | str] = {
     9999: "2023-12-21T18:40:08.162531Z",
     22_499: START,
 }
-
-_LINK = re.compile(r"([\w-]+)((?:\.[\w-]+)*):?(.*)")
-_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 
 class RecordedProject(Project):
@@ -95,9 +91,8 @@ def _extra_rows(stream: str) -> list[Row]:
 
 
 def _event(given: Row) -> Event:
-    id, at, chain = given["id"], given["timestamp"], given["elements_chain"]
-    fields = {name: given[name] for name in ("event", "distinct_id", "properties", "created_at")}
-    return event(at, id, elements_chain=chain, elements=_elements(chain), **fields)
+    fields = {name: given[name] for name in ("event", "distinct_id", "properties", "created_at", "elements_chain")}
+    return event(given["timestamp"], given["id"], **fields)
 
 
 def _person(given: Row) -> Row:
@@ -113,26 +108,3 @@ def _object(kind: str, given: Row, **own: Any) -> Row:
 def _last_deleted(rows: Iterable[Row]) -> list[Row]:
     *shown, last = rows
     return [*shown, {**last, "deleted": True}]
-
-
-def _elements(chain: str) -> list[Row]:
-    """The elements that a chain stands for, as the events list shows them."""
-    return [_element(order, link) for order, link in enumerate(chain.split(";"))] if chain else []
-
-
-def _element(order: int, link: str) -> Row:
-    match = _LINK.fullmatch(link)
-    assert match
-    attributes = dict(_ATTRIBUTE.findall(match[3]))
-    return {
-        "event": None,
-        "text": attributes.get("text"),
-        "tag_name": match[1],
-        "attr_class": match[2][1:].split(".") if match[2] else None,
-        "href": attributes.get("href"),
-        "attr_id": None,
-        "nth_child": int(attributes["nth-child"]),
-        "nth_of_type": int(attributes["nth-of-type"]),
-        "attributes": {name: value for name, value in attributes.items() if name.startswith("attr__")},
-        "order": order,
-    }

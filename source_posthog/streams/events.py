@@ -19,6 +19,7 @@ from source_posthog.api.errors import NoList, Outage, PostHogError, Skipped, Whe
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, OtherInstants, Unanswered, UntrueAnswer
+from source_posthog.exact.events.elements import elements_of
 from source_posthog.exact.events.late import Emitted
 from source_posthog.exact.events.names import wanted_names
 from source_posthog.exact.events.port import Ask, Batch, Page, Query
@@ -121,6 +122,8 @@ class EventsSimpleRetriever(SimpleRetriever):
                         if isinstance(event, Unemittable):
                             unemitted.add(event["id"])
                             continue
+                        if "elements_chain" in event and "elements" not in event:  # only now: they are large
+                            event["elements"] = elements_of(event["elements_chain"])
                         if UNREADABLE in event:
                             self.sync.log.unreadable(event)
                         yield Record(data=event, stream_name=self.name, associated_slice=stream_slice)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools.mutants.api_rules import API_RULES
+from tools.mutants.element_rules import ELEMENT_RULES
 from tools.mutants.extra_rules import EXTRA_RULES
 from tools.mutants.late_rules import LATE_RULES
 from tools.mutants.list_rules import LIST_RULES
@@ -93,6 +94,7 @@ OTHER_RULES = (
 RULES = (
     *CORE_RULES,
     *STORAGE_RULES,
+    *ELEMENT_RULES,
     *LATE_RULES,
     *NAME_RULES,
     *PROGRESS_RULES,

@@ -12,6 +12,7 @@ reports to the `Ledger` what was emitted:
     conditions.py     what holds for the events of a question, in HogQL
     event_list.py     the question as parameters of PostHog's events list, and what its answer proves
     event_query.py    the question as a query of PostHog's, and its rows as those of the list
+    elements.py       the elements of an event, which a query gives as a string
     properties.py     the properties of an event, also where they are none
     page_size.py      how many rows to ask for
     ledger.py         what is read of each project, and the state that follows
