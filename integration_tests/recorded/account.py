@@ -84,10 +84,23 @@ def _project(given: Row) -> Project:
 
 def _extra_rows(stream: str) -> list[Row]:
     """The rows of an extra stream, all of which the recorded server showed in one page."""
+    if not EXTRA[stream].path:
+        return _table_rows(stream)
     path = f"/api/projects/1/{EXTRA[stream].path}/"
     pages = [one["answer"] for one in EXCHANGES if one["path"] == path and one["status"] == 200]
     rows = pages[0]["results"] if pages else []
     return [{**row, "type": "event"} for row in rows] if stream == "property_definitions" else rows
+
+
+def _table_rows(stream: str) -> list[Row]:
+    """Of an extra stream that is read by SQL, where the table is one that the recorded server has."""
+    name = {"groups": "further: groups by SQL", "cohort_members": "further: cohort members by SQL"}.get(stream)
+    answer: Row = next((one["answer"] for one in EXCHANGES if one["name"] == name), {"columns": [], "results": []})
+    rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["results"]]
+    if stream == "groups":
+        at = {"created_at": "2023-12-01T00:00:00Z", "updated_at": "2023-12-01T00:00:00Z"}
+        return [{**row, **at, "properties": json.loads(row["properties"])} for row in rows]
+    return [{**row, "is_static": True} for row in rows]
 
 
 def _event(given: Row) -> Event:
