@@ -438,12 +438,13 @@ def test_what_a_catalog_asks_for_and_there_is_not_is_warned_of(
     assert len(got.records("events")) == (2 if read_events else 0)
 
 
-def test_a_query_that_is_not_in_the_catalog_is_named(server: PostHogServer) -> None:
+def test_streams_of_the_config_that_are_not_in_the_catalog_are_named(server: PostHogServer) -> None:
     queries = [{"name": name, "query": "SELECT uuid FROM events", "primary_key": "uuid"} for name in ("b", "a")]
-    got = run("read", config=config(server.url, queries=queries), catalog=catalog("projects"))
+    options = config(server.url, queries=queries, extra_streams=["surveys", "actions"])
+    got = run("read", config=options, catalog=catalog("projects", "surveys"))
     (line,) = [line for line in got.logs if "not in the catalog" in line]
     assert line.startswith(
-        "Streams of the configuration that are not in the catalog are not read: a, b. `source-posthog catalog"
+        "Streams of the configuration that are not in the catalog are not read: a, actions, b. `source"
     )
     assert (got.status, warnings(got)) == (0, [])
 

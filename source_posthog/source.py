@@ -152,7 +152,7 @@ class SourcePosthog(YamlDeclarativeSource):
         selected, known = {stream.stream.name for stream in catalog.streams}, engine.names
         streams = engine.built(selected | {"projects"})
         cursors = {one.name: one.cursor_field or "" for one in streams if one.name in selected}
-        warn_of_catalog(catalog, cursors, engine.query_names, logger)
+        warn_of_catalog(catalog, cursors, engine.config, logger)
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
         modes = {one.stream.name: one.sync_mode for one in catalog.streams if cursors.get(one.stream.name)}

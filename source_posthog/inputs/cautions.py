@@ -39,12 +39,13 @@ def warn_of_unknown_options(config: Iterable[str], known: Iterable[str], logger:
 
 
 def warn_of_catalog(
-    catalog: ConfiguredAirbyteCatalog, cursors: Mapping[str, str], queries: Collection[str], logger: logging.Logger
+    catalog: ConfiguredAirbyteCatalog, cursors: Mapping[str, str], config: Mapping[str, Any], logger: logging.Logger
 ) -> None:
-    """Warn of what `catalog` asks for that there is not, and say which of `queries`, streams too, are not in it.
+    """Warn of what `catalog` asks for that there is not, and say which streams that `config` names are not in it.
 
     `cursors`: the cursor of each stream that is read, "" for one without.
     """
+    queries = {query["name"] for query in config.get("queries", [])}
     if not catalog.streams:
         logger.warning("The catalog has no streams, so nothing is read. `source-posthog catalog` prints one of all.")
     for one in catalog.streams:
@@ -59,7 +60,7 @@ def warn_of_catalog(
                 f"Stream {name} is read by its own cursor, `{cursors[name]}`: `{wanted}`, which the catalog has as its "
                 "`cursor_field`, has no effect."
             )
-    if left_out := sorted(set(queries) - {one.stream.name for one in catalog.streams}):
+    if left_out := sorted({*queries, *config.get("extra_streams", [])} - {one.stream.name for one in catalog.streams}):
         logger.info(
             f"Streams of the configuration that are not in the catalog are not read: {_some_of(left_out)}. "
             "`source-posthog catalog --config config.json` prints a catalog with them."
