@@ -39,6 +39,7 @@ RANGES = [
     _order("a NUL is in no string of HogQL", " and NUL not in name", ""),
     _order("a sign in place of bytes is no name", "BROKEN not in name and ", ""),
     _order("half a surrogate cannot be sent", "        return False\n    return", "        pass\n    return"),
+    _order("slowness without events is no lie", "if not names and page is not None:", "if not names:"),
     _order("a busy distinct_id is cut by its ids", "if by_ids := end - start <= 1:", "if by_ids := False:"),
     _order("a busy bucket is cut out", "(bucket + 1) * width", "bucket * width"),
     _order("what cannot be cut ends", "if len(smaller) == 1:", "if False:"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from source_posthog.api.once import Switch
-from source_posthog.exact.errors import NotAccepted
+from source_posthog.exact.errors import NotAccepted, TooSlow
 from source_posthog.exact.events.port import HASHES, Batch, Cut, HalfDay, Keys, Page, Query, identity
 from source_posthog.exact.events.reach import Reach
 from source_posthog.streams.mapped import MappedReading
@@ -117,6 +117,23 @@ def test_where_the_order_is_refused_a_day_is_covered_bit_by_bit_as_it_is_read_by
     assert rows_of(batches) == Counter(keys_of(table.rows))
     covered = [(batch.start, batch.end) for batch in batches if batch.start < batch.end]
     assert len(covered) > 10
+
+
+def test_a_range_that_is_too_slow_although_it_has_no_events_has_the_rest_read_by_time() -> None:
+    """Its events were deleted meanwhile, and for a moment the server is too slow for whatever it is asked."""
+    table, slow = stored(), list[Query]()
+
+    def refused(query: Query) -> bool:
+        if query.keys.low and not query.keys.high and not slow:
+            slow.append(query)
+            table.rows = [row for row in table.rows if not within(row, query)]
+            raise TooSlow
+        return False
+
+    batches = Reader(table, refused=refused).batches()
+    assert slow
+    assert rows_of(batches) == Counter(keys_of(table.rows))
+    assert (batches[-1].start, batches[-1].end) == (START, START + DAY)
 
 
 def test_events_that_cannot_be_cut_are_read_by_time_behind_what_was_read() -> None:

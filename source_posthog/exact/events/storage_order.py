@@ -104,7 +104,7 @@ def read_day(
     `rows`: so many are asked for at a time. `ahead`: takes what is going to be asked for soon.
 
     Raises Uncut where that is not possible, UntrueAnswer where an answer cannot be believed, TooSlow where the server
-    is too slow for the events of a single key, and whatever `ask` and `count` raise.
+    is too slow for a range that cannot be cut, and whatever `ask` and `count` raise.
     """
     rest, room, planned = query.keys, 0.0, deque[Keys]()
     while True:
@@ -117,14 +117,14 @@ def read_day(
         page = _page(part, ask)
         if page is not None and page.complete:
             yield _part(part, page)
-        elif cuts := _cuts_again(part, count, FILLING * rows()):
+        elif cuts := _cuts_again(part, page, count, FILLING * rows()):
             smaller = ranges(part.keys, cuts)
             if len(smaller) == 1:  # the names that PostHog shows are not those by which it compares
                 raise Uncut
             planned.extendleft(reversed(smaller))
             continue
         elif page is None:
-            raise TooSlow("it is too slow for the events of a single key")
+            raise TooSlow("it is too slow for a range that cannot be cut")
         else:
             yield from _copies(part, page, ask)
         if not planned:
@@ -197,11 +197,13 @@ def _part(part: Query, page: Page) -> Part:
     return Part(fresh_rows(page.rows, set()), part.keys.high, newest)
 
 
-def _cuts_again(part: Query, count: Count, room: float) -> list[Cut]:
-    """Where to cut `part`, of which the answer was not complete; nowhere if it has a single key."""
+def _cuts_again(part: Query, page: Page | None, count: Count, room: float) -> list[Cut]:
+    """Where to cut `part`, of which the answer, `page`, was not complete; nowhere if it has a single key, or none."""
     names = count(part, None)
-    if not names:
+    if not names and page is not None:
         raise UntrueAnswer("it says that there is more where PostHog counts no event")
+    if not names:
+        return []
     if cuts := cuts_by_name(part.keys, names, room, by_whole_names=True):
         return cuts
     by_size = sorted(filter(_is_place, names), key=lambda name: (names[name], name.encode()))

@@ -210,6 +210,14 @@ def test_more_where_nothing_is_counted_is_no_answer() -> None:
         list(read_day(TODAY, lambda _: Page([given], False), lambda *_: {}, lambda: 10))
 
 
+def test_a_server_that_is_too_slow_for_a_range_without_events_has_told_no_lie() -> None:
+    def ask(_: Query) -> Page:
+        raise TooSlow
+
+    with pytest.raises(TooSlow, match="cannot be cut"):
+        list(read_day(TODAY, ask, lambda *_: {}, lambda: 10))
+
+
 def test_names_that_are_not_those_of_the_range_make_it_be_read_by_time() -> None:
     given = {"id": "1", "event": "a", "distinct_id": "d", "timestamp": "2026-01-01T00:00:00+00:00"}
     query = replace(TODAY, keys=Keys(None, Cut("b")))
