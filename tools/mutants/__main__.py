@@ -26,6 +26,7 @@ from tools.mutants.rules import CORE_RULES, Rule
 from tools.mutants.sending_rules import SENDING_RULES
 from tools.mutants.storage_rules import STORAGE_RULES
 from tools.mutants.table_rules import TABLE_RULES
+from tools.mutants.telling_rules import TELLING_RULES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = "source_posthog", "posthog_server", "tools", "unit_tests", "integration_tests"
@@ -100,6 +101,7 @@ RULES = (
     *LIST_RULES,
     *SENDING_RULES,
     *EXTRA_RULES,
+    *TELLING_RULES,
     *OTHER_RULES,
 )
 
