@@ -69,8 +69,8 @@ def test_a_list_that_is_not_there_fails_its_stream_with_its_address_and_the_othe
     for other in STREAMS:
         assert output.stream_status(other) == ("INCOMPLETE" if other == stream else "COMPLETE")
         assert output.keys(other) == ([] if other == stream else expected[other])
-    error = next(error for error in output.errors if error.startswith(f"Stream {stream}, project 7"))
-    assert f"{server.url}/api/projects/7/{stream}" in error
+    error = next(error for error in output.errors if error.startswith(f"Stream {stream}, projects 7 and 8"))
+    assert f"{server.url}/api/projects/.../{stream}" in error
     assert "Endpoint not found." in error
 
 
@@ -231,7 +231,7 @@ def test_check_is_a_status_where_a_library_raises_a_connection_error_of_its_own(
         mock.get(CLOUD, exc=OfAnotherLibrary)
         status = SourcePosthog().check(logger, OPTIONS)
     assert status.status == Status.FAILED
-    assert "no usable answer in 2 tries, the last one: the connection failed" in str(status.message)
+    assert "no usable answer in 2 tries, the last one: the connection to PostHog failed" in str(status.message)
 
 
 def test_check_is_a_status_where_no_address_is_mocked() -> None:
@@ -257,5 +257,5 @@ def test_an_exception_of_another_library_is_a_connection_that_failed_in_read_too
         mock.get(CLOUD, json={"next": None, "results": [{"id": 7}]})
         mock.get(f"{CLOUD}/7/cohorts", exc=OfAnotherLibrary)
         output = run("read", config=OPTIONS, catalog=catalog("cohorts"))
-    assert "no usable answer in 6 tries, the last one: the connection failed" in output.errors[0]
+    assert "no usable answer in 6 tries, the last one: the connection to PostHog failed" in output.errors[0]
     assert output.errors[0].startswith("Stream cohorts, project 7: ")

@@ -1,6 +1,9 @@
-"""What the command has beyond the CDK's: `catalog`, `--version`, and lines of one form."""
+"""What the command has beyond the CDK's: `catalog`, `--version`, lines of one form, and a word for people."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +15,9 @@ import pytest
 from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
-from integration_tests.harness.connector import config, run_command
-from posthog_server import PostHogServer, account_with, event
+from integration_tests.harness.connector import arguments, catalog, config, run_command
+from integration_tests.harness.forked import forked
+from posthog_server import Fault, Key, PostHogServer, account_with, event, missing_scope
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog, configured_catalog
 from source_posthog.command import version as version_module
@@ -85,6 +89,30 @@ def test_the_sample_catalog_of_the_standard_tests_is_what_catalog_prints(capsys:
     assert sample == printed
 
 
+def test_what_fails_without_messages_speaks_on_standard_error_and_leaves_standard_output_empty(
+    server: PostHogServer, tmp_path: Path
+) -> None:
+    """Also of what is logged meanwhile: a query of the configuration has to be asked for its columns."""
+    query = {"name": "mine", "query": "SELECT event FROM events", "primary_key": ["event"]}
+    server.posthog.faults.add(Fault(stream="query", times=None, status=403, body={"detail": "no"}))
+    path, out = tmp_path / "config.json", tmp_path / "out"
+    path.write_text(json.dumps(config(server.url, queries=[query])))
+    for line, error in (
+        (["catalog", "dashboards"], "The catalog names streams that do not exist: dashboards."),
+        (["catalog", "--config", str(path)], 'Stream mine, project 7: PostHog refuses access ("no").'),
+        (["catalog", "--config", str(tmp_path / "none")], "The config file "),
+    ):
+        out.write_text("")
+        status, errors = forked(line, str(out))
+        assert (status, out.read_text(), errors.count("\n")) == (1, "", 1)
+        assert re.match(rf"{TIME} ERROR {re.escape(error)}", errors)
+
+
+def test_help_prints_nothing_else(tmp_path: Path) -> None:
+    assert forked(["--help"], str(tmp_path / "out")) == (0, "")
+    assert (tmp_path / "out").read_text().startswith("usage: ")
+
+
 def test_python_has_the_same_catalog(server: PostHogServer) -> None:
     source, options = SourcePosthog(), config(server.url)
     catalog = configured_catalog(source.discover(None, options), ["events"])
@@ -145,3 +173,92 @@ def test_version_names_the_commit_where_it_is_known(
     if written is not None:
         (tmp_path / "COMMIT").write_text(written)
     assert version_module.version_line() == f"source-posthog {line}"
+
+
+# --- the two readers of a command: a program, and people at a terminal
+
+TIME = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"
+COMMAND = [sys.executable, "-m", "source_posthog.run"]
+
+
+def at_a_terminal(line: list[str], out: Path | None) -> tuple[int, list[str]]:
+    """The status of a command whose standard error is a terminal, and the lines that this shows.
+
+    Its standard output is that terminal too where there is no file `out` for it.
+    """
+    terminal, theirs = pty.openpty()
+    with open(out or os.devnull, "wb") as file:
+        running = subprocess.Popen([*COMMAND, *line], stdout=file if out else theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(terminal)
+    return running.wait(), shown.decode().splitlines()
+
+
+def test_people_at_a_terminal_get_plain_lines_and_the_file_gets_all_messages(
+    server: PostHogServer, tmp_path: Path
+) -> None:
+    key = Key("phx_without_cohorts", frozenset({"project:read", "query:read"}))
+    server.posthog.account.add_key(key)
+    server.posthog.faults.add(Fault(stream="cohorts", times=None, **missing_scope("cohort:\x1b[2Jread")))
+    options = config(server.url, api_key=key.token)
+    line = arguments(tmp_path, "read", config=options, catalog=catalog("events", "cohorts"))
+    status, shown = at_a_terminal(line, tmp_path / "out")
+    assert status == 1
+    assert all(re.match(rf"{TIME} (ERROR )?(Stream|1 of) ", one) for one in shown)
+    said = [re.sub(rf"^{TIME} ", "", one) for one in shown]
+    assert "Stream events: started" in said
+    assert any(one.startswith("Stream events: 2 records in ") for one in said)
+    (refusal,) = [one for one in said if one.startswith("ERROR Stream cohorts, project 7: PostHog does not allow")]
+    assert r"cohort:\x1b[2Jread" in refusal, "nothing that a terminal would obey"
+    assert said[-1] == "ERROR 1 of 2 streams failed: cohorts."
+    messages = [json.loads(one) for one in (tmp_path / "out").read_text().splitlines()]
+    assert {one["type"] for one in messages} == {"LOG", "TRACE", "RECORD", "STATE"}
+    assert messages[-1]["trace"]["error"]["message"] == "1 of 2 streams failed: cohorts."
+    again = arguments(tmp_path, "read", config=options, catalog=catalog("events"), state=(tmp_path / "out").read_text())
+    assert forked(again, str(tmp_path / "second")) == (0, "")
+    assert '"RECORD"' not in (tmp_path / "second").read_text(), "the file is the state of the next sync"
+
+
+def test_people_who_see_both_outputs_see_each_line_of_the_log_once(server: PostHogServer, tmp_path: Path) -> None:
+    status, shown = at_a_terminal(arguments(tmp_path, "check", config=config(server.url)), None)
+    assert status == 0
+    *said, answer = shown
+    assert json.loads(answer)["type"] == "CONNECTION_STATUS"
+    assert [one for one in said if "The API key sees 1 project(s): 7" in one]
+    assert all(re.match(rf"{TIME} ", one) for one in said)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=["POSIX", "latin-1"],
+)
+def test_the_output_is_utf_8_whatever_the_locale(
+    server: PostHogServer, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events"))
+    done = subprocess.run([*COMMAND, *line], capture_output=True, env={**os.environ, **variables}, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(json.loads(one) for one in done.stdout.decode("utf-8").splitlines())
+    assert "Zoë 🦔" in done.stdout.decode("utf-8")
+
+
+def test_for_debugging_there_are_messages_of_the_protocol_too(server: PostHogServer) -> None:
+    got = run_command("check", "--debug", config=config(server.url))
+    assert {message["type"] for message in got.messages} == {"LOG", "CONNECTION_STATUS"}
+    (request, *_) = [one for one in got.of("LOG") if "outbound API request" in one["message"]]
+    assert request["level"] == "DEBUG"
+    assert f"{server.url}/api/projects" in request["message"]
+    assert "Bearer ****" in request["message"]

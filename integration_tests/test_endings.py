@@ -1,7 +1,8 @@
-"""When nobody reads any more the connector ends, whatever it is waiting for: within seconds and without a traceback."""
+"""When nobody reads any more, or nothing can be written, the connector ends: within seconds, without a traceback."""
 
 import json
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 from integration_tests.harness import dense as dense_days
 from integration_tests.harness.connector import QUERY, arguments, catalog, config
 from integration_tests.harness.dense import SMALL_PAGES
+from integration_tests.harness.forked import forked
 from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     DAY,
@@ -143,6 +145,76 @@ def test_the_command_ends_with_130_after_ctrl_c_while_it_lists_the_projects(serv
         assert server.throttled.wait(ENOUGH)
         running.send_signal(signal.SIGINT)
         assert end_of(running) == (130, "")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_silently(server: Moments, number: int, status: int) -> None:
+    with reading(server.url, "cohorts") as running:
+        assert json.loads(first_line(running))
+        assert server.throttled.wait(ENOUGH)
+        running.send_signal(number)
+        assert end_of(running) == (status, "")
+
+
+EARLY = """
+import os, sys
+
+class Interruption:
+    def find_spec(self, name, *_):
+        if name == "airbyte_cdk":
+            os.kill(os.getpid(), {number})
+
+from source_posthog.run import run  # takes no time: what does is imported by the next line
+assert "airbyte_cdk" not in sys.modules
+sys.meta_path.insert(0, Interruption())
+sys.argv = ["source-posthog", "spec"]
+run()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_silently_also_while_it_is_being_imported(number: int, status: int) -> None:
+    with process("-c", EARLY.format(number=int(number))) as running:
+        assert running.communicate(timeout=ENOUGH) == ("", "")
+        assert running.returncode == status
+
+
+# --- an output that cannot be written
+
+NO_ROOM = (
+    "The output cannot be written (No space left on device): what was written before is valid, up to its last line.\n"
+)
+
+
+@pytest.mark.parametrize("command", ["read", "catalog", "--help", "spec"])
+def test_a_full_disk_is_one_sentence(server: Moments, command: str, tmp_path: Path) -> None:
+    files = {"config": config(server.url), "catalog": catalog("projects", "events")} if command == "read" else {}
+    assert forked(arguments(tmp_path, command, **files), "/dev/full") == (1, NO_ROOM)
+
+
+def test_a_file_that_may_not_grow_is_one_sentence_and_what_it_has_is_valid(server: Moments, tmp_path: Path) -> None:
+    line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events"))
+    limit = 200_000
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "source_posthog.run", *line],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+    assert (done.returncode, done.stderr) == (1, NO_ROOM.replace("No space left on device", "File too large"))
+    *lines, last = (tmp_path / "out").read_bytes().split(b"\n")
+    assert all(json.loads(one) for one in lines)
+    assert limit - 20_000 < sum(map(len, [*lines, last])) + len(lines) <= limit
+
+
+def test_standard_output_that_is_closed_is_one_sentence() -> None:
+    line = f"{sys.executable} -m source_posthog.run spec >&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("The output cannot be written (it is closed)")
 
 
 PROGRAM = """

@@ -183,14 +183,37 @@ def test_a_server_that_is_not_there_is_a_sentence(waits: list[float]) -> None:
         port = unused.getsockname()[1]
     output = run("read", config=config(f"http://127.0.0.1:{port}"), catalog=catalog())
     assert output.status == 1
-    assert "Stream projects: no usable answer in 6 tries, the last one: the connection failed" in output.errors[0]
+    refused = f"127.0.0.1:{port} refused the connection. "
+    assert f"Stream projects: no usable answer in 6 tries, the last one: {refused}" in output.errors[0]
     assert len(waits) == 5
+    assert [line.startswith(f"Stream projects: {refused}Trying again in ") for line in retries(output)] == [True]
 
 
-def test_a_host_that_does_not_resolve_is_a_sentence() -> None:
+def retries(output: Output) -> list[str]:
+    assert "Rate limit" not in output.text
+    return [line for line in output.logs if "Trying again" in line]
+
+
+def test_a_host_that_does_not_resolve_is_a_sentence(waits: list[float]) -> None:
     output = run("check", config=config("http://no-such-host.invalid"))
     assert output.connection[0] == "FAILED"
-    assert "the connection failed" in output.connection[1]
+    assert "the last one: the name no-such-host.invalid could not be resolved (" in output.connection[1]
+    assert len(retries(output)) == 1
+
+
+def test_a_server_without_encryption_is_named_where_https_was_expected(server: PostHogServer) -> None:
+    output = run("check", config=config(server.url.replace("http:", "https:")))
+    host = server.url.removeprefix("http://")
+    assert f"no encrypted connection to {host} could be made (" in output.connection[1]
+    assert len(retries(output)) == 1
+
+
+def test_the_log_names_what_is_tried_again_at_most_once_a_minute(server: PostHogServer, waits: list[float]) -> None:
+    server.posthog.faults.add(Fault(stream="cohorts", project_id=7, times=5, **busy()))
+    output = read(server, "cohorts")
+    lines = retries(output)
+    assert len(lines) == 1 + (sum(waits) >= 60)
+    assert lines[0].startswith("Stream cohorts: HTTP 503")
 
 
 def test_every_request_has_a_timeout_to_connect_and_one_to_read(

@@ -1,6 +1,8 @@
 """The connector from Python: `SourcePosthog()` needs no arguments, and goes by what its methods are given."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -61,6 +63,21 @@ def test_check_answers_with_a_failed_status_and_never_with_an_exception(options:
     status = SourcePosthog().check(None, options)
     assert status.status == Status.FAILED
     assert "option" in status.message
+
+
+LEVELS = """
+import logging, sys
+logging.getLogger("airbyte").setLevel(logging.WARNING)
+from source_posthog import SourcePosthog
+from integration_tests.harness.connector import config
+print(SourcePosthog().check(None, config(sys.argv[1])).status.value, logging.getLogger("airbyte").level)
+"""
+
+
+def test_a_level_of_the_log_that_a_program_has_set_is_kept(server: PostHogServer) -> None:
+    line = [sys.executable, "-c", LEVELS, server.url]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout == "SUCCEEDED 30\n"
 
 
 # --- check_connection, which every AbstractSource of the CDK of 1.1.25 has

@@ -156,7 +156,7 @@ def test_a_quota_of_bytes_that_is_used_up_fails_at_once_with_its_own_sentence(
     output = read(stream, events_time_step=91, queries=[SQL])
     assert output.status == 1
     error = output.errors[0]
-    assert error.startswith(f"Stream {'events' if stream == 'query' else stream}, project ")
+    assert error.startswith(f"Stream {'events' if stream == 'query' else stream}, projects 7 and 8")
     assert 'used up the bytes that PostHog lets API queries read in a month ("API query quota exceeded.' in error
     assert "Set `events_api` to list" in error
     assert waits == []
@@ -266,8 +266,8 @@ def test_an_id_of_another_type_ends_in_a_sentence_with_its_place(posthog: PostHo
     posthog.faults.add(Fault(stream=stream, times=None, **rewrite(first(column, id))))
     output = read(stream, events_time_step=91)
     assert output.status == 1
-    where = {"projects": "Stream projects: ", "cohorts": "Stream cohorts, project "}
-    assert output.errors[0].startswith(where.get(stream, "Stream events, project "))
+    where = {"projects": "Stream projects: ", "cohorts": "Stream cohorts, projects 7 and 8: "}
+    assert output.errors[0].startswith(where.get(stream, "Stream events, projects 7 and 8, window 2026-10-01"))
     assert (", window 2026-10-01" in output.errors[0]) == (stream in ("events", "query"))
     assert "a row ha" in output.errors[0]
     assert "TypeError" not in output.text

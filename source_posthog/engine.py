@@ -1,8 +1,9 @@
 """One sync: its streams, the threads that read them, and the queue between those and whoever reads."""
 
+import logging
 import sys
 import threading
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -15,11 +16,15 @@ from airbyte_cdk.models import (
     AirbyteCatalog,
     AirbyteMessage,
     AirbyteStream,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     Level,
+    StreamDescriptor,
     SyncMode,
+    Type,
 )
 from airbyte_cdk.sources.concurrent_source.concurrent_source import ConcurrentSource
+from airbyte_cdk.sources.concurrent_source.stream_thread_exception import StreamThreadException
 from airbyte_cdk.sources.concurrent_source.thread_pool_manager import ThreadPoolManager
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.declarative.concurrency_level import ConcurrencyLevel
@@ -32,7 +37,10 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+from airbyte_cdk.utils import AirbyteTracedException
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
+from source_posthog.api.cdk import Background
 from source_posthog.api.errors import Abandoned
 from source_posthog.api.sync import Sync
 from source_posthog.exact.instants import iso
@@ -40,6 +48,7 @@ from source_posthog.inputs.catalog import configured_catalog
 from source_posthog.inputs.states import State, taken
 from source_posthog.streams.event_windows import with_defaults
 from source_posthog.streams.factory import ComponentFactory
+from source_posthog.streams.failures import Failures
 from source_posthog.streams.retention import Retention
 
 P = ParamSpec("P")
@@ -54,17 +63,27 @@ class Output(Queue[QueueItem]):
 
     Attributes:
         idle: called again and again, in the thread that waits for a message, for as long as none comes.
+        failures: the errors that came out of it.
     """
 
     def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
         super().__init__(maxsize=LONGEST_QUEUE)
         self._abandoned = False
         self.idle = idle
+        self.failures = Failures()
 
     def get(self, block: bool = True, timeout: float | None = None) -> QueueItem:
+        item = self._next(block, timeout)
+        if isinstance(item, StreamThreadException):
+            self.failures.add(item.stream_name, item.exception)
+        self.failures.warn()
+        return item
+
+    def _next(self, block: bool, timeout: float | None) -> QueueItem:
         while block and timeout is None:
             with suppress(Empty):
                 return super().get(timeout=PATIENCE)
+            self.failures.warn()
             self.idle()
         return super().get(block, timeout)
 
@@ -194,27 +213,52 @@ class Engine(YamlDeclarativeSource):
         self._prepare_for_stream_build()
         return self._create_streams(streams, streams)
 
-    def messages(self, streams: list[AbstractStream]) -> Generator[AirbyteMessage, None, None]:
-        """What the CDK's engine makes of `streams`, read by threads that end with it."""
+    def messages(
+        self, streams: list[AbstractStream], missing: Mapping[str, AirbyteTracedException] | None = None
+    ) -> Generator[AirbyteMessage, None, None]:
+        """What the CDK's engine makes of `streams`, read by threads that end with it.
+
+        Those that are `missing`, each with its error, have failed before. Raises PostHogError at the end if one failed.
+        """
         level = self.concurrency
         workers = Workers(level)
         engine = ConcurrentSource(
             # Annotated as a ThreadPoolExecutor, but used as any executor.
             threadpool=ThreadPoolManager(cast(ThreadPoolExecutor, workers), self.logger),
-            logger=self.logger,
+            logger=cast(logging.Logger, Background(self.logger)),
             slice_logger=self._slice_logger,
             queue=self._output,
             message_repository=self._message_repository,
             initial_number_partitions_to_generate=max(level // 2, 1),
         )
+        failures = self._output.failures
         try:
+            for name, error in (missing or {}).items():
+                failures.add(name, error)
+                yield from failures.around(
+                    as_airbyte_message(StreamDescriptor(name=name), AirbyteStreamStatus.INCOMPLETE)
+                )
             if streams:  # without any the engine would never end
-                yield from engine.read(self._in_order(streams))
+                yield from self._told(engine, streams)
+            failures.require_none(len(streams) + len(missing or {}))
         finally:
             if not sys.is_finalizing():  # then the threads stand still, perhaps with a lock that is needed here
                 self.sync.is_over.set()
                 workers.shutdown(wait=False, cancel_futures=True)
                 self._output.abandon()
+
+    def _told(self, engine: ConcurrentSource, streams: list[AbstractStream]) -> Iterator[AirbyteMessage]:
+        """The messages of `engine`, but for its own errors."""
+        failures = self._output.failures
+        try:
+            for message in engine.read(self._in_order(streams)):
+                if message.type is Type.TRACE:
+                    yield from failures.around(message)
+                else:
+                    yield message
+        except AirbyteTracedException:
+            if not failures:
+                raise
 
     def _in_order(self, streams: list[AbstractStream]) -> list[AbstractStream]:
         """`streams`, with those at the end that follow another one in a group of the manifest's `stream_groups`."""

@@ -1,12 +1,11 @@
-"""The command `source-posthog spec|check|discover|read|catalog`."""
+"""The command `source-posthog spec|check|discover|read|catalog`.
 
-import ctypes
+What takes a second to import is imported when Ctrl-C already ends the process silently.
+"""
+
 import sys
-from contextlib import suppress
 
-from airbyte_cdk.utils import AirbyteTracedException
-
-from source_posthog.command.entrypoint import execute
+from source_posthog.command.output import CannotWrite, standard_output
 from source_posthog.command.reader import NOBODY_READS, OutputReader
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -18,6 +17,9 @@ def share_freed_memory() -> None:
     By default glibc keeps what each thread has freed for that thread: with 10 workers and events of 20 KB the connector
     held 900 MB instead of 560 (`make bench`, row f). Where there is no glibc, nothing is done.
     """
+    import ctypes
+    from contextlib import suppress
+
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
@@ -25,23 +27,27 @@ def share_freed_memory() -> None:
 def run() -> None:
     """Run the connector on the command line's arguments.
 
-    Exits with status 1 after an Airbyte trace message that says, in a sentence, what is wrong; without a word with
-    status 130 after Ctrl-C, and with 141 when nobody reads its output any more.
+    Exits with status 1 after a sentence that says what is wrong: in an Airbyte trace message, or on standard error
+    where nothing can be written, or `catalog` fails. Without a word it exits with status 130 after Ctrl-C, with 143
+    after SIGTERM, and with 141 when nobody reads its output any more.
     """
-    share_freed_memory()
     reader = OutputReader()
     reader.watch()
     try:
-        try:
-            execute(sys.argv[1:] or ["--help"])
-        except AirbyteTracedException as error:
-            error.emit_message()
-            reader.all_written()
-            sys.exit(1)
+        with standard_output(reader.cannot_write):
+            from source_posthog.command.entrypoint import main
+
+            share_freed_memory()
+            reader.begin()
+            status = main(sys.argv[1:] or ["--help"])
         reader.all_written()
+        if status:
+            sys.exit(status)
         return
     except BrokenPipeError:
         reader.status = NOBODY_READS
+    except CannotWrite as error:
+        reader.say_why(str(error))
     except KeyboardInterrupt:
         pass
     reader.leave()  # only here: with the exception the sync was let go of, and has closed its queue

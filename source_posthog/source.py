@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import closing
-from itertools import chain
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -25,7 +24,7 @@ from source_posthog.api import cdk as literals
 from source_posthog.api import clock
 from source_posthog.api.progress import SyncLog
 from source_posthog.engine import Engine
-from source_posthog.inputs.catalog import endings, require_known
+from source_posthog.inputs.catalog import missing
 from source_posthog.inputs.cautions import warn_of_catalog, warn_of_config, warn_of_state
 from source_posthog.inputs.configuration import (
     KEY_VARIABLE,
@@ -159,9 +158,8 @@ class SourcePosthog(YamlDeclarativeSource):
         warn_of_state(state, known, modes, engine.sync.clock.present(), logger)
         chosen = [one for one in streams if one.name in selected]
         # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
-        with closing(engine.messages(chosen)) as messages:  # whoever holds on to an error holds on to no thread
-            yield from _watched(chain(endings(selected, known), messages), logger, engine.sync.log)
-        require_known(selected, known)
+        with closing(engine.messages(chosen, missing(selected, known))) as messages:  # an error holds on to no thread
+            yield from _watched(messages, logger, engine.sync.log)
 
     def _engine(
         self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog | None = None, state: State = None
@@ -206,7 +204,7 @@ def _watched(messages: Iterable[AirbyteMessage], logger: logging.Logger, log: Sy
     """`messages` without secrets, with a line in the log for each stream that ends."""
     for message in messages:
         if message.type is Type.RECORD and message.record:
-            log.records[message.record.stream] += 1
+            log.record(message.record.stream, message.record.data.get("project_id"))
             yield message
             continue
         yield without_secrets(message)

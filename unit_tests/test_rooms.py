@@ -18,7 +18,7 @@ BELOW = {
     "api": {"exact"},
     "streams": {"api", "exact"},
     "": {"streams", "api", "inputs", "exact"},
-    "command": {"", "inputs"},
+    "command": {"", "inputs", "api"},
 }
 TOP = {"__init__.py", "components.py", "engine.py", "run.py", "source.py"}
 

@@ -20,15 +20,23 @@ LONGEST_RUN = 300  # seconds
 def run_forked(arguments: list[str]) -> tuple[str, int]:
     """What `source-posthog ARGUMENTS` prints, and its exit status. Raises TimeoutError where it does not end."""
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        process = FORKS.Process(target=_run, args=(arguments, str(out), str(err), dict(os.environ)))
+        out = Path(folder) / "out"
+        status, errors = forked(arguments, str(out))
+        return out.read_text() + errors, status
+
+
+def forked(arguments: list[str], out: str) -> tuple[int, str]:
+    """The status of `source-posthog ARGUMENTS > OUT`, and what it prints on standard error. Raises as `run_forked`."""
+    with tempfile.TemporaryDirectory() as folder:
+        err = Path(folder) / "err"
+        process = FORKS.Process(target=_run, args=(arguments, out, str(err), dict(os.environ)))
         process.start()
         process.join(LONGEST_RUN)
         status = process.exitcode
         if status is None:
             process.kill()
             raise TimeoutError(f"source-posthog {' '.join(arguments)} did not end")
-        return out.read_text() + err.read_text(), status
+        return status, err.read_text()
 
 
 def until_killed(arguments: list[str], lines: int) -> list[bytes]:

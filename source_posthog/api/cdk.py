@@ -9,10 +9,12 @@ place for all threads, so that now and then one of them fails with a SystemError
 mismatch" (CPython's issue 106905), and its stream with it. There literals are parsed one at a time.
 """
 
+import logging
 import sys
+from collections.abc import MutableMapping
 from functools import wraps
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.sources.declarative.interpolation.jinja import JinjaInterpolation
 
@@ -50,7 +52,7 @@ PRIVATE_NAMES: dict[str, tuple[tuple[str, ...] | None, str]] = {
     "sources.streams.http.http_client.HttpClient._session": (None, "where requests are sent"),
     "sources.streams.http.http_client.HttpClient._send": (
         ("request", "request_kwargs", "log_formatter", "exit_on_rate_limit"),
-        "the CDK's waits cannot be ended",
+        "the CDK's waits cannot be ended, and it calls each a rate limit",
     ),
     "sources.declarative.interpolation.jinja.JinjaInterpolation._literal_eval": (
         ("result", "valid_types"),
@@ -58,6 +60,26 @@ PRIVATE_NAMES: dict[str, tuple[tuple[str, ...] | None, str]] = {
     ),
     "utils.airbyte_secrets_utils.__SECRETS_FROM_CONFIG": (None, "masks of other sources in the process are kept"),
 }
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:  # it takes no type before Python 3.11
+    _Adapter = logging.LoggerAdapter
+
+
+class Background(_Adapter):
+    """A logger for the CDK's engine and its client: what they say of streams and requests, with tracebacks and whole
+    answers, is for `--debug` alone, since the connector says it in sentences of its own."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {})
+
+    def log(self, level: int, msg: object, *arguments: Any, **options: Any) -> None:
+        super().log(min(level, logging.DEBUG), msg, *arguments, **options)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
+
 
 AFFECTED = (3, 11, 0) <= sys.version_info < (3, 11, 8)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from airbyte_cdk.models import FailureType
+from airbyte_cdk.models import AirbyteMessage, FailureType, StreamDescriptor
 from airbyte_cdk.utils import AirbyteTracedException
 
 THEN_TRY_AGAIN = "Run the sync again later; if this persists, check that PostHog is up and that `base_url` is right."
@@ -69,6 +69,8 @@ class PostHogError(AirbyteTracedException):
     Attributes:
         reason: why, and what to do about it; whole sentences.
         where: what could not be read; None where that is not known yet, or makes no difference.
+        then: a sentence that says what comes of it, or "".
+        cause: the error that this one was made of.
     """
 
     def __init__(
@@ -80,8 +82,7 @@ class PostHogError(AirbyteTracedException):
         internal_message: str | None = None,
         cause: BaseException | None = None,
     ) -> None:
-        """`then` is a sentence that says what comes of it."""
-        self.reason, self.where = reason, where
+        self.reason, self.where, self.then, self.cause = reason, where, then, cause
         super().__init__(
             message=(f"{where}: " if where else "") + reason + (f" {then}" if then else ""),
             internal_message=internal_message or reason,
@@ -109,6 +110,21 @@ def located(error: AirbyteTracedException, where: Where, then: str = "") -> Post
     reason = error.reason if isinstance(error, PostHogError) else str(error)
     kind = UnknownObject if isinstance(error, UnknownObject) else PostHogError
     return kind(reason, error.failure_type, where, then, error.internal_message, error)
+
+
+def error_trace(error: AirbyteTracedException, stream: str = "") -> AirbyteMessage:
+    """The TRACE message of `error`, with the traceback only of what nobody foresaw: all else is in its sentence."""
+    message = error.as_airbyte_message(StreamDescriptor(name=stream) if stream else None)
+    if _is_foreseen(error) and message.trace and message.trace.error:
+        message.trace.error.stack_trace = None
+    return message
+
+
+def _is_foreseen(error: BaseException | None) -> bool:
+    """Whether it is something that the user or PostHog did."""
+    if isinstance(error, PostHogError):
+        return error.cause is None or _is_foreseen(error.cause)
+    return isinstance(error, AirbyteTracedException) and error.failure_type != FailureType.system_error
 
 
 class QueryError(PostHogError):

@@ -14,6 +14,7 @@ from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, Res
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
 from source_posthog.api import modifiers
+from source_posthog.api.connections import certificate_fault
 from source_posthog.api.errors import (
     LargeBody,
     NestedTooDeeply,
@@ -22,11 +23,9 @@ from source_posthog.api.errors import (
     UnknownModifiers,
     UnknownObject,
 )
-from source_posthog.api.health import Trouble, certificate_fault, is_success, meant_status, trouble_of
+from source_posthog.api.health import Trouble, is_success, meant_status, trouble_of
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import NotAccepted, TooLarge, TooSlow
-
-A_WEEK = 7 * 24 * 3600  # seconds; longer than PostHogBackoff ever waits for a request
 
 
 @dataclass
@@ -45,9 +44,6 @@ class PostHogErrorHandler(DefaultErrorHandler):
         needs: what a PostHog needs to have what the stream asks for; "" where all have it.
     """
 
-    # PostHogBackoff gives up, much earlier.
-    max_retries: int | str | None = 10_000
-    max_time: int = A_WEEK
     unretried_codes: list[int] = field(default_factory=list)
     is_array: bool = False
     needs: str = ""

@@ -1,7 +1,6 @@
 """What was wrong with an answer, and whether PostHog still gives any that are of use."""
 
 import re
-import ssl
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import requests
 
 from source_posthog.api import clock
 from source_posthog.api.answers import Answers
+from source_posthog.api.connections import fault_in_words
 from source_posthog.api.errors import THEN_TRY_AGAIN, Outage
 
 TOO_MANY_QUERIES = "Too many queries are running"
@@ -27,19 +27,6 @@ OVER_BUDGET = (
     "does not count, or choose a larger plan."
 )
 UNDER_LOAD = "PostHog's database is under heavy load: run the sync when it is less busy."
-
-# The first that an exception is an instance of; more special ones come first. requests-mock and others have their own.
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (requests.ReadTimeout, "it did not answer in time"),
-    (requests.ConnectTimeout, "it could not be reached in time"),
-    (requests.Timeout, "its answer came too slowly"),
-    (requests.exceptions.ProxyError, "the proxy could not be reached"),
-    (requests.exceptions.SSLError, "no encrypted connection could be made"),
-    (requests.exceptions.ChunkedEncodingError, "the connection ended in the middle of an answer"),
-    (requests.exceptions.ContentDecodingError, "an answer that cannot be decompressed"),
-    (requests.TooManyRedirects, "it redirects in circles"),
-    (requests.ConnectionError, "the connection failed"),
-)
 
 
 @dataclass(frozen=True)
@@ -104,9 +91,8 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
             over_budget=over_budget,
             own_advice=CROWDED if crowded else OVER_BUDGET if over_budget else _own_advice(response, answers),
         )
-    words = next((words for kind, words in _WORDS if isinstance(response_or_exception, kind)), "")
     unreachable = isinstance(response_or_exception, requests.ConnectionError)
-    return Trouble(words or type(response_or_exception).__name__, unreachable=unreachable)
+    return Trouble(fault_in_words(response_or_exception), unreachable=unreachable)
 
 
 def _own_advice(response: requests.Response, answers: Answers) -> str:
@@ -127,13 +113,6 @@ def _requested_wait(response: requests.Response, detail: str) -> float | None:
         except (TypeError, ValueError, IndexError, OverflowError):
             continue
     return None
-
-
-def certificate_fault(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    """Why a certificate was refused, if that is what is behind `error`; urllib3 and requests wrap it several times."""
-    if error is None or isinstance(error, ssl.SSLCertVerificationError):
-        return error
-    return certificate_fault(error.__cause__) or certificate_fault(error.__context__)
 
 
 MINUTE = 60

@@ -92,11 +92,14 @@ class SyncLog:
         self._read: Counter[str] = Counter()  # bytes that PostHog read for a stream, ...
         self._given: Counter[str] = Counter()  # ... and those of the answers
         self._left_of_hour: int | None = None
-        self._budget_line = -float(SECONDS_BETWEEN_LINES)
         self._unreadable = 0
         self._first_unreadable = ""
         self._shares: dict[tuple[Any, Any], float] = {}  # how much was read of each window that is being read
-        self._begun = self._last_line = self._last_sign = clock.seconds()
+        self.projects = 0  # how many the sync covers
+        self._projects_done: Counter[str] = Counter()  # by stream, of those without windows
+        self._begun = self._last_sign = clock.seconds()
+        self._last_lines: dict[str, float] = defaultdict(lambda: self._begun)  # of progress, by stream
+        self._last_retries: dict[str, float] = defaultdict(lambda: -float(SECONDS_BETWEEN_LINES))
 
     def request(self, stream: str) -> None:
         with self._lock:
@@ -112,20 +115,14 @@ class SyncLog:
             self._given[stream] += len(response.content)
             self._left_of_hour = int(left) if left.lstrip("-").isdecimal() else None
 
-    def over_budget(self, stream: str, seconds: float, advice: str) -> None:
-        """A request of `stream` waits for `seconds`, since PostHog's hourly budget of bytes is used up."""
-        with self._lock:
-            is_news = clock.seconds() - self._budget_line >= SECONDS_BETWEEN_LINES
-            self._budget_line = clock.seconds() if is_news else self._budget_line
-        if is_news:
-            logger.info(f"Stream {stream}: waiting {max(1, round(seconds / 60))} min. {advice}")
-
     def retry(self, stream: str, seconds: float, why: str) -> None:
-        """A request of `stream` is going to be sent again after `seconds`."""
+        """A request of `stream` is going to be sent again after `seconds`. Says so, at most once a minute."""
         with self._lock:
             self.retries[stream] += 1
+            is_news = _is_due(self._last_retries, stream)
             self._wait(stream, seconds)
-        logger.info(f"Stream {stream}: asking again in {max(1, round(seconds))} s ({why})")
+        if is_news:
+            logger.info(f"Stream {stream}: {why}")
 
     def budget(self, stream: str, seconds: float) -> None:
         """A request of `stream` waits for `seconds`, since more of them would meet PostHog's throttles."""
@@ -169,9 +166,8 @@ class SyncLog:
         with self._lock:
             self.events += events
             self._shares[_key(window)] = share
-            if clock.seconds() - self._last_line < SECONDS_BETWEEN_LINES:
+            if not _is_due(self._last_lines, "events"):
                 return
-            self._last_line = clock.seconds()
             span = f"{window['start_time']} to {window['end_time']}"
             line = (
                 f"Stream events, project {window['project_id']}, window {span}: "
@@ -180,6 +176,28 @@ class SyncLog:
                 f"{self._left(requests_an_hour)}"
             )
         logger.info(line)
+
+    def record(self, stream: str, project: Any) -> None:
+        """A record of `stream` is emitted; `project` is None where it has none.
+
+        Says how far the stream is, at most once a minute, but for events: `page` knows more of these.
+        """
+        self.records[stream] += 1
+        if stream == "events" or not _is_due(self._last_lines, stream):
+            return
+        with self._lock:
+            line = (
+                f"Stream {stream}{f', project {project}' if project else ''}: {self.records[stream]} records in "
+                f"{self.requests[stream]} requests so far"
+                + (f", {self._projects_done[stream]} of {self.projects} projects done" if project else "")
+                + self._bytes(stream)
+            )
+        logger.info(line)
+
+    def project_done(self, stream: str) -> None:
+        """`stream`, one without windows, is read in one more project."""
+        with self._lock:
+            self._projects_done[stream] += 1
 
     def late(self, events: int) -> None:
         """`events` events were found that arrived after an earlier sync had read their time."""
@@ -248,6 +266,15 @@ class SyncLog:
             + self._bytes(stream)
             + (f", {self._not_emitted[stream]} records not emitted" if self._not_emitted[stream] else ""),
         )
+
+
+def _is_due(last: dict[str, float], stream: str) -> bool:
+    """Whether the last line of `stream`, as noted in `last`, is a minute old; notes the one that follows."""
+    now = clock.seconds()
+    is_due = now - last[stream] >= SECONDS_BETWEEN_LINES
+    if is_due:
+        last[stream] = now
+    return is_due
 
 
 def _large(size: int) -> str:

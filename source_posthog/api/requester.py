@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -19,6 +19,7 @@ from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
 from source_posthog.api import modifiers
+from source_posthog.api.cdk import Background
 from source_posthog.api.client import AnnouncedBudget, Client
 from source_posthog.api.errors import Abandoned, NoList, PostHogError, UnknownModifiers, Where, locating
 from source_posthog.api.health import Trouble
@@ -60,7 +61,7 @@ class PostHogRequester(HttpRequester):
         self._http_client = Client(
             wait=self.sync.wait,
             name=self.name,
-            logger=self.logger,
+            logger=cast(logging.Logger, Background(self.logger)),
             error_handler=self.error_handler,
             backoff_strategy=self._backoff,
             authenticator=self._authenticator,

@@ -79,9 +79,8 @@ class PostHogBackoff(BackoffStrategy):
         if not trouble.throttled:
             wait = max(wait, usual)
         wait += random.uniform(0, max(1.0, wait / 10))
-        self.sync.log.retry(self._stream, wait, trouble.words)
-        if trouble.over_budget:
-            self.sync.log.over_budget(self._stream, wait, trouble.own_advice)
+        advice = f" {trouble.own_advice}" if trouble.over_budget else ""
+        self.sync.log.retry(self._stream, wait, f"asking again in {_duration(wait)} ({trouble.words}).{advice}")
         return wait
 
 

@@ -1,1 +1,1 @@
-"""What a terminal needs: arguments, lines of one form, a reader that goes away, the version."""
+"""What a terminal needs: arguments, lines of one form, a word for people, a reader that goes away, the version."""

@@ -2,16 +2,25 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+import logging
+import sys
+from collections.abc import Callable, Sequence
 
 from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.logger import PRINT_BUFFER
-from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.models import AirbyteMessageSerializer, ConfiguredAirbyteCatalogSerializer
+from airbyte_cdk.utils import AirbyteTracedException
 
+from source_posthog.api.errors import error_trace
+from source_posthog.command.console import Console
+from source_posthog.command.output import CannotWrite
 from source_posthog.command.version import NAME, version_line
 from source_posthog.inputs.catalog import configured_catalog
 from source_posthog.inputs.files import read_config
+from source_posthog.inputs.masking import without_secrets
 from source_posthog.source import SourcePosthog
+
+logger = logging.getLogger("airbyte")
 
 ALSO = f"""
 also:
@@ -22,29 +31,59 @@ also:
 # Any valid configuration has the same streams, but for those that a configuration itself defines.
 ANY_CONFIG = {"api_key": "phx_", "start_date": "2026-01-01T00:00:00Z"}
 
+ANSWERS = {"catalog", "--version", "--help", "-h"}  # print something else than messages
 
-def execute(arguments: Sequence[str]) -> None:
-    """Do what the command line's `arguments` ask for. Raises as the CDK's `launch`."""
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line's `arguments` ask for, and return the exit status.
+
+    An error is a sentence: a trace message, or on standard error where messages are not asked for.
+    """
+    with Console(is_answer=arguments[0] in ANSWERS).instead() as console:
+        try:
+            execute(arguments, console.show)
+            return 0
+        except (BrokenPipeError, CannotWrite):
+            raise
+        except AirbyteTracedException as error:
+            failure = error
+        except Exception as error:  # a fault of ours
+            sentence = f"The command failed with an unexpected {type(error).__name__} ({error}). Please report it."
+            logger.critical(sentence, exc_info=error)
+            failure = AirbyteTracedException.from_exception(error, message=sentence)
+        line = _error_line(failure)
+        if not console.is_answer:
+            print(line)
+        console.show(line)
+        return 1
+
+
+def execute(arguments: Sequence[str], show: Callable[[str], None] = lambda _: None) -> None:
+    """Do what the command line's `arguments` ask for, and `show` each message that is printed. Raises as the CDK's
+    `launch`."""
     match arguments:
         case ["--version"]:
             print(version_line())
         case ["catalog", *rest]:
             _print_catalog(rest)
         case _:
-            _launch(arguments)
+            _launch(arguments, show)
 
 
-def _launch(arguments: Sequence[str]) -> None:
-    entrypoint = AirbyteEntrypoint(SourcePosthog())
+def _launch(arguments: Sequence[str], show: Callable[[str], None]) -> None:
     try:
-        parsed = entrypoint.parse_args(list(arguments))
+        parsed = AirbyteEntrypoint.parse_args(list(arguments))
     except SystemExit:
         if {"-h", "--help"} & {*arguments[:1]}:
             print(ALSO, end="")
         raise
+    entrypoint, errors = AirbyteEntrypoint(SourcePosthog()), sys.stderr
     with PRINT_BUFFER:
+        sys.stderr = errors  # what is said there is no message; the buffer would print it among them
         for message in entrypoint.run(parsed):
-            print(f"{of_one_form(message)}\n", end="")  # in one call, since the log's lines come from other threads
+            line = of_one_form(message)
+            print(f"{line}\n", end="")  # in one call, since the log's lines come from other threads
+            show(line)
 
 
 def _print_catalog(arguments: Sequence[str]) -> None:
@@ -73,3 +112,9 @@ def of_one_form(line: str) -> str:
     except UnicodeEncodeError:  # half a surrogate pair, which can be written where it is escaped
         return json.dumps(content, separators=(",", ":"))
     return compact
+
+
+def _error_line(error: AirbyteTracedException) -> str:
+    """The trace message of `error`, masked."""
+    trace = AirbyteMessageSerializer.dump(without_secrets(error_trace(error)))
+    return json.dumps(trace, separators=(",", ":"), ensure_ascii=False)

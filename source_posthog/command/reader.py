@@ -1,4 +1,4 @@
-"""What the command does when nobody reads its output any more: it ends, quietly and at once."""
+"""What the command does when it is interrupted, or nobody reads its output any more: it ends, quietly and at once."""
 
 import os
 import select
@@ -6,10 +6,13 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 INTERRUPTED = 128 + 2  # what shells report for a process that ended by SIGINT (Ctrl-C) ...
-NOBODY_READS = 128 + 13  # ... and by SIGPIPE
+NOBODY_READS = 128 + 13  # ... by SIGPIPE ...
+TERMINATED = 128 + 15  # ... and by SIGTERM
+NOT_WRITTEN = 1
 WRITER_GRACE = 0.5  # seconds; a main thread that is writing notices by itself that nobody reads
 LONGEST_END = 2.0  # seconds; a last write can hang where the other end is alive but reads no more
 
@@ -26,15 +29,34 @@ class OutputReader:
 
     def __init__(self) -> None:
         self.status = INTERRUPTED
-        self._all_written = False
+        self._has_begun = self._all_written = False
+        self._why = ""
 
     def watch(self) -> None:
-        """Interrupt the main thread, which this is, with KeyboardInterrupt on Ctrl-C and when nobody reads any more."""
+        """End the process on Ctrl-C, on SIGTERM, and when nobody reads any more: see `begin`."""
         if threading.current_thread() is not threading.main_thread():
             return  # a program's own thread: the program ends it
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell can have it ignored
-            signal.signal(signal.SIGINT, self._interrupt)
+        # A shell can have the first ignored. The second would not end the first process of a container.
+        for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is default:
+                signal.signal(number, self._interrupt)
         threading.Thread(target=self._wait_for_the_end, name="reader", daemon=True).start()
+
+    def begin(self) -> None:
+        """From now on there is something to close: KeyboardInterrupt in the main thread, which then has to leave."""
+        self._has_begun = True
+
+    def cannot_write(self, error: OSError) -> None:
+        """The output cannot be written, which a thread has just found out."""
+        self.say_why(str(error.strerror))
+        self._leave_soon()
+        if threading.current_thread() is not threading.main_thread():
+            self._wake_the_main_thread()
+
+    def say_why(self, reason: str) -> None:
+        """The output cannot be written, for this reason: the process says so when it leaves."""
+        self.status = NOT_WRITTEN
+        self._why = f"The output cannot be written ({reason}): what was written before is valid, up to its last line.\n"
 
     def all_written(self) -> None:
         """From now on it does not matter whether anybody reads."""
@@ -42,11 +64,17 @@ class OutputReader:
 
     def leave(self) -> None:
         """End the process: without waiting for its threads, and without the output that is still in buffers."""
+        with suppress(OSError):
+            os.write(2, self._why.encode())
         os._exit(self.status)
 
-    def _interrupt(self, _: int, __: FrameType | None) -> None:
+    def _interrupt(self, number: int, _: FrameType | None) -> None:
         if self.status == NOBODY_READS and self._all_written:
             return
+        if number == signal.SIGTERM:
+            self.status = TERMINATED
+        if not self._has_begun:
+            self.leave()
         self._leave_soon()
         raise KeyboardInterrupt
 
@@ -69,4 +97,9 @@ class OutputReader:
             return
         self.status = NOBODY_READS
         self._leave_soon()  # here too, since SIGINT can be ignored
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it from any wait
+        self._wake_the_main_thread()
+
+    @staticmethod
+    def _wake_the_main_thread() -> None:
+        """From any wait."""
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -1,21 +1,17 @@
 """The configured catalog of a sync: what to read and how."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
-    AirbyteMessage,
     AirbyteStream,
-    AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
     FailureType,
-    StreamDescriptor,
     SyncMode,
 )
 from airbyte_cdk.utils import AirbyteTracedException
-from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
 
 def configured_catalog(found: AirbyteCatalog, names: Collection[str] = ()) -> ConfiguredAirbyteCatalog:
@@ -37,12 +33,9 @@ def require_known(names: Collection[str], known: Collection[str]) -> None:
         raise _unknown(unknown, known)
 
 
-def endings(names: Collection[str], known: Collection[str]) -> Iterator[AirbyteMessage]:
-    """What ends those of `names` that are not `known`: of each its error, and that it is incomplete."""
-    for name in sorted(set(names) - set(known)):
-        descriptor = StreamDescriptor(name=name)
-        yield _unknown([name], known).as_airbyte_message(descriptor)
-        yield as_airbyte_message(descriptor, AirbyteStreamStatus.INCOMPLETE)
+def missing(names: Collection[str], known: Collection[str]) -> dict[str, AirbyteTracedException]:
+    """Those of `names` that are not `known`, each with its error."""
+    return {name: _unknown([name], known) for name in sorted(set(names) - set(known))}
 
 
 def _unknown(names: list[str], known: Collection[str]) -> AirbyteTracedException:

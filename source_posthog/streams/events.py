@@ -338,7 +338,7 @@ class EventsSimpleRetriever(SimpleRetriever):
             cause = PostHogError(reason, FailureType.system_error)
         elif isinstance(cause, Unanswered):
             cause = PostHogError(f"PostHog does not answer: {cause}.", FailureType.transient_error)
-        return located(cause, self._where(stream_slice), "The next sync resumes from this window.")
+        return located(cause, self._where(stream_slice), "The next sync resumes from there.")
 
     def _where(self, stream_slice: StreamSlice) -> Where:
         span = f"{stream_slice['start_time']} to {stream_slice['end_time']}"

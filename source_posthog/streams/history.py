@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 
+from airbyte_cdk.models import FailureType
 from airbyte_cdk.sources.types import StreamSlice
 from airbyte_cdk.utils import AirbyteTracedException
 
@@ -66,7 +67,8 @@ class History:
                 query = Query(project, *planned, names=self.names)
                 days = counts.days(stream_slice, query, self.slicer.present - MOST_DELAY)
         except (AirbyteTracedException, Unanswered, UntrueAnswer, Skipped) as error:
-            logger.info(f"Project {project}: could not count the events ({error}), so they are read by time")
+            line = f"Project {project}: could not count the events ({error}), so they are read by time"
+            logger.log(_level(error), line)
             return None
         if days and not self.slicer.has_backfill(str(project)):
             self.slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
@@ -85,7 +87,7 @@ class History:
             else:
                 first, last = empty_ends(start, end, days, newest=one)
         except (AirbyteTracedException, Unanswered, UntrueAnswer, ValueError) as error:  # nothing depends on it
-            logger.info(f"Project {stream_slice['project_id']}: could not find the first event ({error})")
+            logger.log(_level(error), f"Project {stream_slice['project_id']}: could not find the first event ({error})")
             return
         project = project_of(stream_slice)
         self.slicer.cover(project, Window(last, max(last, end - SETTLING)))
@@ -105,3 +107,9 @@ class History:
         query = Query(stream_slice["project_id"], start, end, names=self.names)
         with lane.requests:
             return self.way.transport.one(requester, stream_slice, query, oldest=oldest)
+
+
+def _level(error: Exception) -> int:
+    """Of a line about `error`: what is refused is refused to the reading too, which says so."""
+    is_refused = isinstance(error, AirbyteTracedException) and error.failure_type == FailureType.config_error
+    return logging.DEBUG if is_refused else logging.INFO

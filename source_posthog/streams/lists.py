@@ -106,6 +106,7 @@ class ListRetriever(SimpleRetriever):
         unemitted = Unemitted(Where.of(self.name, stream_slice), self.sync.log)
         try:
             yield from self._records_of(records_schema, stream_slice, unemitted)
+            self.sync.log.project_done(self.name)
         except Skipped:
             pass
         except UnknownObject as error:

@@ -29,4 +29,5 @@ class ProjectsRouter(ParentRouter):
         advice = "Run the sync again, or name the projects in `project_ids`."
         rows = rows_in_full(self.projects, "a project", advice)
         self.sync.clock.require_agreement()  # known as of the first answers, which these are
+        self.sync.log.projects = len(rows)
         return rows

@@ -144,6 +144,7 @@ class QueryRetriever(Retriever):
             if batch.reached is not None:
                 self.stream_slicer.cover(str(project), batch.reached, rows)
             has_twins = has_twins or batch.has_twins
+        self.sync.log.project_done(self.name)
         if has_twins:
             logger.warning(
                 f"Stream {self.name}, project {project}: different rows have the same primary_key "

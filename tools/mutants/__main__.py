@@ -28,6 +28,7 @@ from tools.mutants.rules import CORE_RULES, Rule
 from tools.mutants.sending_rules import SENDING_RULES
 from tools.mutants.storage_rules import STORAGE_RULES
 from tools.mutants.table_rules import TABLE_RULES
+from tools.mutants.telling_rules import TELLING_RULES
 from tools.mutants.way_rules import WAY_RULES
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,7 @@ RULES = (
     *SENDING_RULES,
     *EXTRA_RULES,
     *WAY_RULES,
+    *TELLING_RULES,
     *OTHER_RULES,
 )
 

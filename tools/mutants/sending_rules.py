@@ -36,8 +36,8 @@ WAITED = [
     Rule(
         "a wait is counted",
         WAITING,
-        "        self.sync.log.retry(self._stream, wait, trouble.words)\n",
-        "",
+        "self.sync.log.retry(self._stream, wait,",
+        "self.sync.log.retry(self._stream, 0.0,",
         ("integration_tests/test_progress.py",),
     ),
 ]
