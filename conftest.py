@@ -24,14 +24,15 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without PROOF=long, leave out what is marked `only_long`, and of a `matrix` all but each value once."""
+    """Without PROOF=long, leave out all of a `matrix` but each value once, and else what is marked `only_long`."""
     if LONG:
         return
-    left_out = {item for item in items if item.get_closest_marker("only_long")}
-    matrices = defaultdict(list)
+    left_out, matrices = set[pytest.Item](), defaultdict(list)
     for item in items:
         if isinstance(item, pytest.Function) and item.get_closest_marker("matrix"):
             matrices[item.nodeid.partition("[")[0]].append(item)
+        elif item.get_closest_marker("only_long"):
+            left_out.add(item)
     for matrix in matrices.values():
         left_out |= set(matrix).difference(covering(matrix))
     config.hook.pytest_deselected(items=left_out)

@@ -28,7 +28,6 @@ HOUR = 3600 * SECOND
 ZONES = {7: "America/New_York", 8: "Asia/Tokyo"}
 
 ages = pytest.mark.parametrize("age", Age, ids=lambda age: age.name.lower())
-ways = pytest.mark.parametrize("way", [LIST, QUERY], ids=["list", "query"])
 
 
 def varied() -> Account:
@@ -58,7 +57,6 @@ def connection(age: Age, way: Way, made: Account | None = None, **options: Any) 
 
 
 @ages
-@ways
 def test_every_event_comes_once_and_late_ones_with_the_next_sync(age: Age, way: Way) -> None:
     connected = connection(age, way)
     first = connected.sync(NOW)
@@ -95,7 +93,6 @@ def test_both_ways_give_the_same_events_and_persons(age: Age) -> None:
 
 @pytest.mark.matrix
 @ages
-@ways
 def test_a_connection_may_change_the_way_at_each_sync(age: Age, way: Way) -> None:
     connected = connection(age, way, events_lookback_hours=0)
     seen = connected.sync(NOW).keys("events")
@@ -107,7 +104,6 @@ def test_a_connection_may_change_the_way_at_each_sync(age: Age, way: Way) -> Non
     assert set(seen) == set(expected_keys(connected.account)["events"])
 
 
-@ways
 def test_where_the_filter_by_arrival_fails_each_time_the_lookback_is_read_again_and_a_warning_says_so(
     way: Way, waits: list[float]
 ) -> None:

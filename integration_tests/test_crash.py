@@ -3,24 +3,32 @@
 PROOF=long tries hundreds of places more.
 """
 
+import json
 import random
+import time
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
 
 from integration_tests.harness.bursts import MINUTE, NOW, START, ties
-from integration_tests.harness.connector import Output, catalog, config, run_command, run_until_killed
+from integration_tests.harness.connector import CAP, RANGES, Output, Way, catalog, config, run_command, run_until_killed
+from integration_tests.harness.dense import claims_without_record, dense, half_days, ids, kind_of_query
 from integration_tests.harness.in_process import answers_from, messages, now_is, sync, unread_states
 from posthog_server import (
     DAY,
     SECOND,
     Account,
     Event,
+    Fault,
     PostHog,
     PostHogServer,
+    Seen,
     account_with,
     make_events,
+    stall,
 )
+from posthog_server.data import EventTable
 from tools.proof import LONG
 
 pytestmark = pytest.mark.usefixtures("way")
@@ -97,6 +105,7 @@ def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once
     assert got | set(last.keys("events")) == keys(account)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("lines", [1 + 63 * place for place in range(20 if LONG else 2)])
 def test_a_killed_process_loses_nothing(lines: int) -> None:
     """SIGKILL, after so many lines were read from it: never all of its 1400 records, or it could end by itself."""
@@ -111,3 +120,77 @@ def test_a_killed_process_loses_nothing(lines: int) -> None:
     assert unread_states(first.messages, due, {}) == []
     assert second.status == 0
     assert set(first.keys("events")) | set(second.keys("events")) == keys(account)
+
+
+KILLS = 4 if LONG else 2
+
+
+@pytest.mark.parametrize("way", [RANGES], ids=["ranges"], indirect=True)
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
+def test_a_process_that_is_killed_within_a_day_again_and_again_loses_nothing_and_repeats_little(
+    way: Way, seed: int
+) -> None:
+    """SIGKILL after a state that says how far the day is read; then events of it arrive, are deleted and merged."""
+    rng = random.Random(seed)
+    old = dense(3, 1000 * KILLS, seed)
+    for one in rng.sample(old, 20):
+        one.unmerged = True
+    account, visits = account_with({7: old, 8: dense(1, 30)}), list[Output]()
+    with PostHogServer(account, cap=CAP, query_cap=CAP) as server:
+        files = {"config": config(server.url, events_time_step=91), "catalog": catalog("events")}
+        for _ in range(KILLS):
+            place = rng.choice((1, 2))
+            state = visits[-1].state if visits else None
+            hold(server, after=place + 8)
+            visits.append(run_until_killed(until_half_day_state(place, rng.randrange(30)), **files, state=state))
+            server.posthog.faults.clear()
+            assert half_days(visits[-1].states[-1]["7"])
+            change(account, rng)
+        visits.append(run_command("read", **files, state=visits[-1].state))
+    assert visits[-1].status == 0
+    assert claims_without_record(server.posthog, *visits) == []
+    given = set[tuple[int, str]]()
+    for visit in visits:
+        again = given & {key for key in visit.keys("events") if key in {(7, one.id) for one in old}}
+        assert len(again) <= 3 * CAP
+        given |= set(visit.keys("events"))
+    assert set(ids(server.posthog)) <= given
+    assert "day" not in visits[-1].states[-1]["7"]
+
+
+def hold(server: PostHogServer, after: int) -> None:
+    """Answer no more than so many questions for ranges of a day, so that nobody can read it to its end."""
+
+    def is_for_keys(seen: Seen) -> bool:
+        return kind_of_query(seen) == "keys"
+
+    fault = Fault(stream="query", project_id=7, when=is_for_keys, skip=after, times=None, **stall(600))
+    server.posthog.faults.add(fault)
+
+
+def until_half_day_state(place: int, more: int) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    """Takes lines up to the state in this place of those that say how far a day is read, and so many after it."""
+
+    def take(lines: Iterator[bytes]) -> Iterator[bytes]:
+        left = place
+        for line in lines:
+            yield line
+            message = json.loads(line)
+            if message["type"] == "STATE":
+                left -= bool(half_days(message["state"]["stream"]["stream_state"].get("7", {})))
+            if not left:
+                break
+        yield from islice(lines, more)
+
+    return take
+
+
+def change(account: Account, rng: random.Random) -> None:
+    """Let events of the day arrive now, and others be deleted and merged."""
+    kept = [one for one in account.projects[7].events if rng.random() > 0.02]
+    for one in kept:
+        one.unmerged = False
+    new = dense(3, 20, rng.randrange(10**9))
+    for one in new:
+        one.created_at = int(time.time()) * SECOND
+    account.projects[7].events = EventTable([*kept, *new])

@@ -18,8 +18,7 @@ import pytest
 from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.harness import dense as dense_days
-from integration_tests.harness.connector import QUERY, arguments, catalog, config
-from integration_tests.harness.dense import SMALL_PAGES
+from integration_tests.harness.connector import arguments, catalog, config
 from integration_tests.harness.forked import forked
 from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
@@ -290,15 +289,13 @@ def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
     assert threads_of(before) == []
 
 
-def test_such_a_program_keeps_none_that_waits_for_a_throttle_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_such_a_program_keeps_none_that_waits_for_a_throttle_either(by_ranges: None) -> None:
     """Neither a worker nor what is asked for ahead."""
-    for name, value in SMALL_PAGES.items():
-        monkeypatch.setattr(name, value)
     before, moments = set(threading.enumerate()), Moments("", dense_days.server(dense_days.dense(3, 1500)))
     moments.refuse("query", skip=8)
     wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))
     with answers_from(moments.posthog):
-        messages = SourcePosthog().read(None, config(URL, **QUERY.options), wanted)
+        messages = SourcePosthog().read(None, config(URL), wanted)
         assert any(message.type.value == "RECORD" for message in messages)
         assert moments.throttled.wait(ENOUGH)
         running = threads_of(before)

@@ -265,6 +265,7 @@ def _require_one_sync(case: Case, posthog: PostHog) -> Output:
     return output
 
 
+@pytest.mark.matrix
 @PROFILE
 @given(cases())
 def test_every_event_is_emitted_once_whatever_the_data_the_windows_the_state_and_the_page_size(case: Case) -> None:

@@ -12,9 +12,11 @@ from requests.adapters import HTTPAdapter
 
 from integration_tests.harness import in_process
 from integration_tests.harness.connector import Output, catalog, config, expected_keys, run
+from integration_tests.harness.dense import kind_of_query
 from posthog_server import (
     DAY,
     Account,
+    Event,
     Fault,
     PostHogServer,
     Project,
@@ -43,11 +45,16 @@ from posthog_server.api import STREAMS
 START = microseconds("2026-10-01T00:00:00Z")
 
 
-def small(projects: Iterable[int] = (7,), events: int = 350) -> Account:
-    """Some events in October and November, and more than a page of the lists."""
+def small(projects: Iterable[int] = (7,), events: int = 480) -> Account:
+    """Some events in October and November, two of three in one day, and more than a page of the lists."""
     rng = random.Random(5)
+
+    def made(project: int) -> list[Event]:
+        spread = make_events(events // 3, rng, start=START, span=50 * DAY, project=project)
+        return spread + make_events(2 * events // 3, rng, start=START + 40 * DAY, span=DAY, project=project)
+
     return account_with(
-        {project: make_events(events, rng, start=START, span=50 * DAY, project=project) for project in projects},
+        {project: made(project) for project in projects},
         cohorts={project: make_rows("cohorts", 130, rng, project) for project in projects},
         insights={project: make_rows("insights", 130, rng, project) for project in projects},
         persons={project: make_persons(1300, rng, project) for project in projects},
@@ -66,7 +73,14 @@ read = partial(in_process.read, start_date="2026-10-01T00:00:00Z")
 
 
 def stream_of(asked: str) -> str:
-    return "events" if asked == "query" else asked
+    return "events" if asked in ("query", "ranges") else asked
+
+
+def in_the_middle(asked: str, **fault: Any) -> Fault:
+    """A fault of what is asked for after the first page, or after the first range of the order of storage."""
+    if asked == "ranges":
+        return Fault(stream="query", skip=1, when=lambda seen: kind_of_query(seen) == "keys", **fault)
+    return Fault(stream=asked, skip=1, when=is_waited_for, **fault)
 
 
 def assert_complete(output: Output, server: PostHogServer, *streams: str) -> None:
@@ -95,11 +109,11 @@ def is_waited_for(seen: Seen) -> bool:
     ],
     ids=["header", "sentence", "neither", "short"],
 )
-@pytest.mark.parametrize("stream", ["events", "query", "insights", "persons", "cohorts"])
+@pytest.mark.parametrize("stream", ["events", "query", "ranges", "insights", "persons", "cohorts"])
 def test_a_throttled_sync_waits_as_told_announces_it_and_goes_on(
     server: PostHogServer, waits: list[float], stream: str, fault: dict[str, Any], least: int
 ) -> None:
-    server.posthog.faults.add(Fault(stream=stream, skip=1, times=2, when=is_waited_for, **fault))
+    server.posthog.faults.add(in_the_middle(stream, times=2, **fault))
     output = read(server, stream)
     assert_complete(output, server, stream)
     assert len(waits) == 2
@@ -147,12 +161,13 @@ PASSING = {
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-@pytest.mark.parametrize("stream", ["events", "query", "insights", "persons"])
+@pytest.mark.parametrize("stream", ["events", "query", "ranges", "insights", "persons"])
 def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(
     server: PostHogServer, stream: str, fault: dict[str, Any]
 ) -> None:
-    server.posthog.faults.add(Fault(stream=stream, skip=1, times=3, **fault))
+    injected = server.posthog.faults.add(in_the_middle(stream, times=3, **fault))
     assert_complete(read(server, stream), server, stream)
+    assert injected.used == 3
 
 
 def test_a_fault_of_the_list_of_projects_is_tried_again(server: PostHogServer, waits: list[float]) -> None:

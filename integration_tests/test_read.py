@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pytest
 
 from integration_tests.harness.connector import (
+    RANGES,
     Output,
+    Way,
     catalog,
     config,
     events_state,
@@ -18,6 +20,7 @@ from integration_tests.harness.connector import (
     run,
     run_command,
 )
+from integration_tests.harness.dense import kinds_of_queries
 from posthog_server import (
     DAY,
     SECOND,
@@ -102,12 +105,15 @@ def test_two_syncs_give_as_many_rows_as_there_are_ids_where_nothing_is_looked_ba
 @pytest.mark.matrix
 @pytest.mark.parametrize("cap", [100, 250, 1000, 20_000])
 @pytest.mark.parametrize("days", [1, 30, 91])
-def test_every_event_is_read_whatever_the_page_cap_and_the_window(cap: int, days: int) -> None:
+def test_every_event_is_read_whatever_the_way_the_page_cap_and_the_window(way: Way, cap: int, days: int) -> None:
     made = busy()
-    with PostHogServer(made, cap=cap) as server:
+    with PostHogServer(made, cap=cap, query_cap=cap) as server:
         output = run("read", config=config(server.url, events_time_step=days), catalog=catalog("events"))
-        assert max(server.posthog.max_event_lists_at_once.values()) <= 2
+        at_once = server.posthog.max_event_lists_at_once | server.posthog.max_queries_at_once
+        kinds = kinds_of_queries(server.posthog)
     assert output.keys("events") == expected_keys(made)["events"]
+    assert max(at_once.values()) <= way.at_once
+    assert way is not RANGES or kinds["keys"] > 3
 
 
 def after(made: Account, text: str, lookback: int = SECOND * 3600) -> list[tuple[int, str]]:

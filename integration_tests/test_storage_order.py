@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from airbyte_cdk.utils import AirbyteTracedException
 
-from integration_tests.harness.connector import QUERY, Output, events_state
+from integration_tests.harness.connector import CAP, Output, events_state
 from integration_tests.harness.dense import (
-    CAP,
     HOUR,
     NAMES,
-    SMALL_PAGES,
     START,
     at,
     claims_without_record,
     dense,
     ids,
+    kind_of_query,
+    kinds_of_queries,
     server,
     sparse,
     until_half_day,
@@ -29,27 +29,15 @@ from posthog_server import DAY, Age, EventTable, Fault, PostHog
 NOW = START + 20 * DAY + 5 * HOUR
 
 
-@pytest.fixture(autouse=True)
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages of a hundred rows from the first on, not of ten thousand."""
-    for name, value in SMALL_PAGES.items():
-        monkeypatch.setattr(name, value)
+ONLY_LONG = pytest.mark.only_long  # one of each kind runs in `make test`
+
+# Pages of a hundred rows from the first on, not of ten thousand.
+pytestmark = pytest.mark.usefixtures("by_ranges")
 
 
 def read(posthog: PostHog, state: dict[str, Any] | None = None, at: int = NOW, **options: Any) -> Output:
     with answers_from(posthog), now_is(at):
-        return sync(events_state(state) if state else None, **{**QUERY.options, **options})
-
-
-def kinds(posthog: PostHog) -> Counter[str]:
-    """How often each kind of question was asked."""
-    return Counter(_kind(seen.body["query"]) for seen in posthog.requests if seen.stream == "query")
-
-
-def _kind(query: dict[str, Any]) -> str:
-    if "query" in query:
-        return "map of days" if "toDate(timestamp)" in query["query"] else "map of keys"
-    return "keys" if any("event " in one for one in query.get("where", [])) else "time"
+        return sync(events_state(state) if state else None, **options)
 
 
 def newest_only(posthog: PostHog, output: Output, at: int = NOW) -> bool:
@@ -69,8 +57,8 @@ def test_days_of_many_events_are_read_once_between_days_of_few() -> None:
     assert output.status == 0, output.errors
     assert output.keys("events") == ids(posthog)
     assert claims_without_record(posthog, output) == []
-    assert kinds(posthog)["map of days"] == 3
-    assert kinds(posthog)["keys"] > 20
+    assert kinds_of_queries(posthog)["map of days"] == 3
+    assert kinds_of_queries(posthog)["keys"] > 20
     assert newest_only(posthog, output)
 
 
@@ -79,7 +67,7 @@ def test_a_sync_that_is_idle_asks_no_more_than_before() -> None:
     state = read(posthog).states[-1]
     posthog.requests.clear()
     read(posthog, state)
-    assert kinds(posthog) == {"time": 4}  # of each project what arrived late, and what is new
+    assert kinds_of_queries(posthog) == {"time": 4}  # of each project what arrived late, and what is new
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -111,7 +99,7 @@ def test_of_random_days_those_events_are_read_that_are_wanted_and_no_others_are_
     posthog.account.projects[7].events = EventTable(wanted)
     assert claims_without_record(posthog, output) == []
     assert "fewer" not in caplog.text
-    assert kinds(posthog)["map of keys"] > 3
+    assert kinds_of_queries(posthog)["map of keys"] > 3
 
 
 def test_events_of_one_id_are_several_where_they_differ_in_name_or_person() -> None:
@@ -137,11 +125,11 @@ def test_a_day_with_many_events_of_a_name_that_hogql_cannot_say_is_read_by_time(
 # --- stops
 
 
-@pytest.mark.parametrize("lines", [60, 350, 800, 1400])
+@pytest.mark.parametrize("lines", [pytest.param(60, marks=ONLY_LONG), 350, 800, pytest.param(1400, marks=ONLY_LONG)])
 def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arrived(lines: int) -> None:
     posthog = server(dense(3, 1500) + sparse(range(4, 9)))
     with answers_from(posthog), now_is(NOW):
-        got = list(islice(messages(None, **QUERY.options), lines))
+        got = list(islice(messages(None), lines))
     first = Output(got, "", 1)
     assert claims_without_record(posthog, first) == []
     late = dense(3, 60, seed=5) + dense(8, 2, seed=5)
@@ -158,14 +146,14 @@ def test_a_sync_that_is_stopped_within_a_day_is_gone_on_with_and_finds_what_arri
     assert newest_only(posthog, second, at=NOW + 4 * HOUR)
 
 
-@pytest.mark.parametrize("place", [1, 9])
+@pytest.mark.parametrize("place", [pytest.param(1, marks=ONLY_LONG), 9])
 def test_a_backfill_is_read_in_the_order_of_storage_too_and_gone_on_with_within_a_day(place: int) -> None:
     posthog = server(dense(2, 700) + dense(3, 900) + sparse(range(12, 14)))
     state = read(posthog, start_date="2026-01-11T00:00:00Z")
     posthog.account.projects[7].add_events(dense(14, 300))  # a dense day that is new is read beside it
     posthog.requests.clear()
     with answers_from(posthog), now_is(NOW + HOUR):
-        first = Output(list(until_half_day(messages(state.state, **QUERY.options), place, of_backfill=True)), "", 1)
+        first = Output(list(until_half_day(messages(state.state), place, of_backfill=True)), "", 1)
     more = dense(3, 30, seed=6) + dense(2, 9, seed=6)
     for one in more:
         one.created_at = NOW + HOUR + HOUR // 2
@@ -176,15 +164,15 @@ def test_a_backfill_is_read_in_the_order_of_storage_too_and_gone_on_with_within_
     assert max(Counter(second.keys("events")).values()) == 1
     assert len({*first.keys("events")} & {*second.keys("events")}) <= 3 * CAP
     assert "before" not in second.states[-1]["7"]
-    assert kinds(posthog)["map of days"] >= 2
-    assert kinds(posthog)["keys"] > kinds(posthog)["time"]
+    assert kinds_of_queries(posthog)["map of days"] >= 2
+    assert kinds_of_queries(posthog)["keys"] > kinds_of_queries(posthog)["time"]
     assert newest_only(posthog, second, at=NOW + 5 * HOUR)
 
 
 def half_read(posthog: PostHog) -> dict[str, Any]:
     """The last state that says how far a day is read."""
     with answers_from(posthog), now_is(NOW):
-        got = [one for one in messages(None, **QUERY.options) if one["type"] == "STATE"]
+        got = [one for one in messages(None) if one["type"] == "STATE"]
     return [state for state in Output(got, "", 0).states if "day" in state["7"]][-1]
 
 
@@ -216,6 +204,21 @@ def test_the_next_sync_may_be_another_one(back: dict[str, Any]) -> None:
     assert all(at(row["timestamp"]) >= at(output.states[-1]["7"]["timestamp"]) - HOUR for row in again)
 
 
+@pytest.mark.parametrize("lines", [pytest.param(20, marks=ONLY_LONG), 900])
+def test_a_change_to_the_list_and_back_within_a_day_loses_nothing_and_repeats_nothing_beyond_it(lines: int) -> None:
+    posthog = server(dense(2, 90) + dense(3, 1500))
+    with answers_from(posthog), now_is(NOW):
+        first = Output(list(until_half_day(messages(), 4)), "", 1)
+        listed = Output(list(islice(messages(first.state, events_api="list"), lines)), "", 1)
+    visits = [first, listed, read(posthog, (listed.states or first.states)[-1])]
+    assert claims_without_record(posthog, *visits) == []
+    times = Counter(key for visit in visits for key in visit.keys("events"))
+    assert sorted(times) == ids(posthog)
+    day = {(7, one.id) for one in posthog.account.projects[7].events if 3 * DAY <= one.at - START < 4 * DAY}
+    assert {key for key in times if times[key] > 1} <= day
+    assert "day" not in visits[-1].states[-1]["7"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"distinct_id": "x"}, {"uuid": 5}, {"event": None}, {"start": "yesterday"}, {"uuid": str(2**64 + 1)}, "all of it"],
@@ -226,12 +229,12 @@ def test_a_state_that_does_not_say_how_far_a_day_is_read_is_refused_in_a_sentenc
     entry["day"] = {**entry["day"], **wrong} if isinstance(wrong, dict) else wrong
     sentence = "The state of project 7 in stream events does not say in its `day` how far a day was read. Correct the"
     with answers_from(posthog), now_is(NOW), pytest.raises(AirbyteTracedException, match=sentence):
-        list(messages(events_state({"7": entry}), **QUERY.options))
+        list(messages(events_state({"7": entry})))
 
 
 def test_a_range_that_fails_when_it_is_asked_for_ahead_is_asked_for_again() -> None:
     posthog = server(dense(3, 1500))
-    failing = Fault(stream="query", skip=6, times=9, when=lambda seen: _kind(seen.body["query"]) == "keys", status=500)
+    failing = Fault(stream="query", skip=6, times=9, when=lambda seen: kind_of_query(seen) == "keys", status=500)
     posthog.faults.add(failing)
     output = read(posthog)
     assert (output.status, output.keys("events")) == (0, ids(posthog))
@@ -240,7 +243,7 @@ def test_a_range_that_fails_when_it_is_asked_for_ahead_is_asked_for_again() -> N
 def test_a_range_that_always_fails_fails_the_stream_and_the_next_sync_goes_on() -> None:
     posthog = server(dense(3, 1500))
     posthog.faults.add(
-        Fault(stream="query", skip=6, times=None, when=lambda seen: _kind(seen.body["query"]) == "keys", status=500)
+        Fault(stream="query", skip=6, times=None, when=lambda seen: kind_of_query(seen) == "keys", status=500)
     )
     output = read(posthog)
     assert output.status == 1
@@ -256,7 +259,7 @@ def test_a_range_that_always_fails_fails_the_stream_and_the_next_sync_goes_on() 
 def no_counts(status: int = 403) -> Fault:
     """Maps are refused."""
     return Fault(
-        when=lambda seen: _kind(seen.body["query"]).startswith("map"),
+        when=lambda seen: kind_of_query(seen).startswith("map"),
         stream="query",
         times=None,
         status=status,
@@ -270,7 +273,7 @@ def test_a_server_that_does_not_count_is_read_by_time(status: int, caplog: pytes
     posthog.faults.add(no_counts(status))
     output = read(posthog)
     assert output.keys("events") == ids(posthog)
-    assert kinds(posthog)["keys"] == 0
+    assert kinds_of_queries(posthog)["keys"] == 0
     assert caplog.text.count("could not count the events") == 1
 
 
@@ -285,7 +288,7 @@ def test_servers_of_all_ages_are_read_whole_and_an_old_one_which_knows_no_hashes
     assert output.keys("events") == ids(posthog)
     is_old = age is Age.JANUARY_2024
     assert caplog.text.count("cannot be asked in its order of storage") == is_old
-    assert is_old or kinds(posthog)["keys"] > 3
+    assert is_old or kinds_of_queries(posthog)["keys"] > 3
 
 
 def test_fewer_events_than_were_counted_are_said_with_project_and_day(caplog: pytest.LogCaptureFixture) -> None:

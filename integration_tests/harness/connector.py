@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from io import StringIO
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from signal import SIGKILL
@@ -29,25 +30,36 @@ START_DATE = "2026-01-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class Way:
-    """One of the two ways to ask for events.
+    """One way to ask for events.
 
     Attributes:
         stream: as the embedded server counts its requests, and as a Fault names them.
         at_once: so many of them one project may run at the same time.
         options: of the connector's configuration.
+        constants: what some constants of the connector are in place of their values, by their full names.
     """
 
     stream: str = "events"
     at_once: int = 2
     options: Mapping[str, Any] = field(default_factory=dict)
+    constants: Mapping[str, int] = field(default_factory=dict)
 
+
+CAP = 100  # rows of a page
+# A day of more events than a page usually has is a dense one: else it takes 10,000.
+SMALL_PAGES = {
+    "source_posthog.streams.ways.FIRST_LIMIT": CAP,
+    "source_posthog.exact.events.page_size.USUAL_LIMIT": CAP,
+}
 
 LIST = Way()
-QUERY = Way("query", 3, {"events_api": "query"})
+QUERY = Way("query", 3, {"events_api": "query"})  # by time, mostly: the accounts of the tests are small
+RANGES = replace(QUERY, constants=SMALL_PAGES)  # in the order of storage
 
 
-# Options that every configuration has; the fixture `way` replaces them.
+# Options that every configuration has, and constants that every process has; the fixture `way` replaces them.
 COMMON: Mapping[str, Any] = {}
+CONSTANTS: Mapping[str, int] = {}
 
 
 @dataclass
@@ -234,13 +246,15 @@ def run(command: str, *flags: str, **files: Any) -> Output:
 def run_command(command: str, *flags: str, **files: Any) -> Output:
     """The command `source-posthog` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        return output(*run_forked([*arguments(Path(folder), command, **files), *flags]))
+        return output(*run_forked([*arguments(Path(folder), command, **files), *flags], CONSTANTS))
 
 
-def run_until_killed(lines: int, **files: Any) -> Output:
-    """What `source-posthog read` prints until a SIGKILL, which comes once so many of its lines are read."""
+def run_until_killed(until: int | Callable[[Iterator[bytes]], Iterator[bytes]], **files: Any) -> Output:
+    """What `source-posthog read` prints until a SIGKILL, which comes once so many of its lines are read, or those that
+    `until` takes of them."""
+    take = (lambda lines: islice(lines, until)) if isinstance(until, int) else until
     with tempfile.TemporaryDirectory() as folder:
-        read = until_killed(arguments(Path(folder), "read", **files), lines)
+        read = until_killed(arguments(Path(folder), "read", **files), take, CONSTANTS)
     return output(b"".join(read).decode(), -SIGKILL)
 
 

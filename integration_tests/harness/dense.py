@@ -1,12 +1,13 @@
 """Days of more events than fit a page, and what states say of them."""
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from integration_tests.harness.connector import Output
-from posthog_server import DAY, SECOND, Event, PostHog, account_with, event, microseconds
+from integration_tests.harness.connector import CAP, Output
+from posthog_server import DAY, SECOND, Event, PostHog, Seen, account_with, event, microseconds
 from posthog_server.conditions import hash_of_distinct_id, hash_of_id
 from posthog_server.values import EPOCH
 from source_posthog.exact.instants import instant
@@ -14,12 +15,6 @@ from source_posthog.exact.instants import instant
 HOUR = 3600 * SECOND
 START = microseconds("2026-01-01T00:00:00Z")
 NAMES = ["$autocapture", "$pageview", "", "it's", "back\\slash", "{brace}", "bell\a", "emoji 😀", "x" * 200, "línea\n"]
-CAP = 100  # rows of an answer
-# With these in place of what the modules have, a day of more than CAP events is a dense one; else it takes 10,000.
-SMALL_PAGES = {
-    "source_posthog.streams.ways.FIRST_LIMIT": CAP,
-    "source_posthog.exact.events.page_size.USUAL_LIMIT": CAP,
-}
 
 
 def dense(day: int, number: int, seed: int = 0, people: int = 40, size: int = 0, busy: float = 0.3) -> list[Event]:
@@ -47,6 +42,18 @@ def server(*events: list[Event], **options: Any) -> PostHog:
 
 def ids(posthog: PostHog) -> list[tuple[int, str]]:
     return sorted((one.id, each.id) for one in posthog.account.projects.values() for each in one.events)
+
+
+def kinds_of_queries(posthog: PostHog) -> Counter[str]:
+    """How often each kind of question for events was asked by query."""
+    return Counter(kind_of_query(seen) for seen in posthog.requests if seen.stream == "query")
+
+
+def kind_of_query(seen: Seen) -> str:
+    query = seen.body["query"]
+    if "query" in query:
+        return "map of days" if "toDate(timestamp)" in query["query"] else "map of keys"
+    return "keys" if any("event " in one for one in query.get("where", [])) else "time"
 
 
 def claims_without_record(posthog: PostHog, *outputs: Output) -> list[str]:

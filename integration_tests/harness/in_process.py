@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from io import BytesIO
@@ -21,7 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from integration_tests.harness.connector import QUERY, Output, Way, catalog, config, run
+from integration_tests.harness.connector import LIST, QUERY, RANGES, Output, Way, catalog, config, run
 from posthog_server import Account, Event, Fault, PostHog, PostHogServer
 from posthog_server.extra import EXTRA
 from posthog_server.values import EPOCH
@@ -114,17 +114,21 @@ def read(
 ) -> Output:
     """What `source-posthog read` prints of `streams`, of all where none is named, from a server or an address.
 
-    `query` for a stream is events in the other way, as the server names it. The configuration names extra streams.
+    `query` and `ranges` for a stream are events in other ways. The configuration names extra streams.
     """
     if isinstance(posthog, PostHog):
         with answers_from(posthog):
             return read(URL, *streams, state=state, flags=flags, **options)
     url = posthog if isinstance(posthog, str) else posthog.url
-    way: dict[str, Any] = {**QUERY.options} if "query" in streams else {}
-    if extra := [stream for stream in streams if stream in EXTRA]:
-        way["extra_streams"] = extra
-    named = ["events" if stream == "query" else stream for stream in streams]
-    return run("read", *flags, config=config(url, **{**way, **options}), catalog=catalog(*named), state=state)
+    ways = {"query": QUERY, "ranges": RANGES}
+    (way,) = [ways[stream] for stream in streams if stream in ways] or [LIST]
+    extra = [stream for stream in streams if stream in EXTRA]
+    chosen = {**way.options, **({"extra_streams": extra} if extra else {}), **options}
+    named = catalog(*("events" if stream in ways else stream for stream in streams))
+    with ExitStack() as stack:
+        for name, value in way.constants.items():
+            stack.enter_context(patch(name, value))
+        return run("read", *flags, config=config(url, **chosen), catalog=named, state=state)
 
 
 def sync_at(

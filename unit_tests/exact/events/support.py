@@ -127,11 +127,15 @@ class EventsQuery(EventsList):
 
     Attributes:
         cut: instants are shown with milliseconds, as servers did until the middle of 2024.
+        gone_after: so many of the first questions were answered by the list, which is gone since.
     """
 
     cut: bool = False
+    gone_after: int = 0
 
     def _page(self, query: Query) -> tuple[list[Any], Callable[[], Page]]:
+        if self.requests <= self.gone_after:
+            return super()._page(query)
         asked = query_server.parse(event_query.body(query, LIMIT)["query"], LATER, self.project, self.cap)
         found = query_server.find(self.project, asked, self.rng)
         answer = json.loads(query_server.answer(self.project, asked, found, is_cached=False))

@@ -1,7 +1,7 @@
 """A thousand random windows, with PROOF=long ten thousand.
 
-Four in ten of them are read by queries, half of these with instants cut to milliseconds; of some only the events with
-certain names are wanted.
+Four in ten of them are read by queries, half of these with instants cut to milliseconds, and some of these only after
+the list was gone; of some windows only the events with certain names are wanted.
 Every event is emitted once, and what counts as read was emitted before. A window that fails is read again by
 `python -m unit_tests.exact.events.test_random_windows SEED`.
 """
@@ -94,7 +94,8 @@ def read_a_random_window(seed: int) -> None:
     events = random_events(rng, us(start), us(end), min(cap, LIMIT))
     names = wanted(rng, events)
     by_query = rng.random() < 0.4
-    transport = partial(EventsQuery, cut=rng.random() < 0.5) if by_query else EventsList
+    gone_after = rng.choice((0, 0, 0, rng.randrange(1, 12)))
+    transport = partial(EventsQuery, cut=rng.random() < 0.5, gone_after=gone_after) if by_query else EventsList
     server = transport(
         events,
         cap,
