@@ -58,7 +58,7 @@ read = partial(in_process.read, start_date="2026-10-01T00:00:00Z")
 # --- gone (1)
 
 
-@pytest.mark.parametrize("stream", ["events", "cohorts", "insights"])
+@pytest.mark.parametrize("stream", ["cohorts", "insights"])
 def test_a_list_that_is_not_there_fails_its_stream_with_its_address_and_the_others_are_read(
     server: PostHogServer, stream: str
 ) -> None:
@@ -75,12 +75,11 @@ def test_a_list_that_is_not_there_fails_its_stream_with_its_address_and_the_othe
 
 
 def test_check_names_a_list_that_is_not_there(server: PostHogServer) -> None:
-    server.posthog.faults.add(Fault(stream="events", times=None, **ENDPOINT_NOT_FOUND))
+    server.posthog.faults.add(Fault(stream="cohorts", times=None, **ENDPOINT_NOT_FOUND))
     output = run("check", config=config(server.url))
     log = "\n".join(output.logs)
-    assert "Stream events cannot be read: " in log
-    assert '/events/ ("Endpoint not found.")' in log
-    assert "not for these streams: events" in log
+    assert "Stream cohorts cannot be read: " in log
+    assert "not for these streams: cohorts" in log
 
 
 @pytest.mark.parametrize("stream", ["events", "cohorts", "insights"])

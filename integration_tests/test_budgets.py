@@ -48,7 +48,7 @@ def test_an_hourly_budget_that_is_used_up_is_waited_for_as_long_as_posthog_says(
     assert waits
     assert max(waits) > 60
     assert any(
-        "min. The project has used up the bytes that PostHog lets API queries read" in one for one in caplog.messages
+        "). The project has used up the bytes that PostHog lets API queries read" in one for one in caplog.messages
     )
 
 

@@ -336,7 +336,7 @@ def test_an_old_server_fails_the_streams_whose_tables_it_lacks_and_the_others_ar
         assert output.stream_status(stream) == "COMPLETE"
     named = {"sessions": ("sessions", "max_inserted_at"), "error_tracking_issues": ("system", "error_tracking_issues")}
     for stream, (table, what) in named.items():
-        (sentence,) = [error for error in output.errors if error.startswith(f"Stream {stream}, project 7: ")]
+        (sentence,) = [error for error in output.errors if error.startswith(f"Stream {stream}, projects 7 and 8: ")]
         assert f'does not have what the stream is read from ("Unknown table "{table}""), which needs' in sentence
         assert "a PostHog of 2026 or later" in sentence
         assert what in sentence
