@@ -385,3 +385,12 @@ def test_a_second_is_the_shortest_range_that_is_asked_for(length: timedelta, exp
 def test_an_id_that_is_left_out_does_not_fit() -> None:
     query = Query(7, START, END, like="_1", unlike=("a1",))
     assert [query.fits(id) for id in ("a1", "b1", "b2", "b11")] == [False, True, False, False]
+
+
+def test_a_range_whose_instants_become_coarser_while_it_is_read_in_parts_has_each_event_once() -> None:
+    """The list is gone after some pages, and by query a part would reach to the end of its millisecond."""
+    start, end = START + 100 * US, START + 100 * US + 2 * MILLISECOND
+    events = spread(1200, start, end)
+    server = EventsQuery(events, 100, gone_after=4)
+    found = read_range(Query(7, start, end), server.ask, Reach(), rows_in_hand=800)
+    assert sorted(row["id"] for batch in found for row in batch.rows) == ids_due(events, start, end)
