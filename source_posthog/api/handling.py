@@ -3,13 +3,13 @@
 The sentences for each kind of refusal stand in `manifest.yaml`, as response filters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from airbyte_cdk.models import FailureType
-from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler
+from airbyte_cdk.sources.declarative.requesters.error_handlers import DefaultErrorHandler, HttpResponseFilter
 from airbyte_cdk.sources.streams.http.error_handlers import ErrorResolution, ResponseAction
 from airbyte_cdk.sources.streams.http.error_handlers.response_models import SUCCESS_RESOLUTION
 
@@ -42,11 +42,13 @@ class PostHogErrorHandler(DefaultErrorHandler):
             without it. With any, a read that times out is such an answer too.
         is_array: a good answer may be an array of rows by itself.
         needs: what a PostHog needs to have what the stream asks for; "" where all have it.
+        make_response_filters: None where they are there already.
     """
 
     unretried_codes: list[int] = field(default_factory=list)
     is_array: bool = False
     needs: str = ""
+    make_response_filters: Callable[[], list[HttpResponseFilter]] | None = None
     sync: Sync = field(default_factory=Sync)
 
     def __post_init__(self, parameters: Mapping[str, Any]) -> None:
@@ -80,6 +82,8 @@ class PostHogErrorHandler(DefaultErrorHandler):
         if modifiers.are_refused(response_or_exception, self.sync.answers):
             raise UnknownModifiers  # to the requester, which asks without them
         self._require_retried(response_or_exception)
+        if self.make_response_filters:
+            self.response_filters = self.make_response_filters()
         if isinstance(response_or_exception, RedirectRefused):
             return ErrorResolution(ResponseAction.FAIL, FailureType.config_error, str(response_or_exception))
         if isinstance(response_or_exception, Exception):

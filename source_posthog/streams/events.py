@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -50,7 +50,7 @@ class EventsSimpleRetriever(SimpleRetriever):
 
     Attributes:
         events_api, late_requester, first_event_requester, count_requester: as in EventWay.
-        instead: how to ask where PostHog no longer has its list; None if there is no other way.
+        make_instead: how to ask where PostHog no longer has its list; None if there is no other way.
         project_requester: asks for a project by itself, once; None if nobody is to be warned of its retention.
     """
 
@@ -61,7 +61,7 @@ class EventsSimpleRetriever(SimpleRetriever):
     late_requester: PostHogRequester | None = None
     first_event_requester: PostHogRequester | None = None
     count_requester: PostHogRequester | None = None
-    instead: EventWay | None = None
+    make_instead: Callable[[], EventWay] | None = None
     project_requester: PostHogRequester | None = None
     sync: Sync = field(default_factory=Sync)
 
@@ -186,12 +186,13 @@ class EventsSimpleRetriever(SimpleRetriever):
     def _turn_to_queries(self, gone: NoList) -> None:
         """From now on, events are asked for by queries. Raises PostHogError where that is not possible."""
         with self._turning:
-            if self._way is self.instead:
-                return
-            if self.instead is None:
+            if self.make_instead is None:
                 raise PostHogError(str(gone), FailureType.config_error)
-            self._lanes.turn_to(self.instead.transport.slots)
-            self._way = self.instead
+            instead = self.make_instead()
+            if self._way is instead:
+                return
+            self._lanes.turn_to(instead.transport.slots)
+            self._way = instead
         logger.warning(
             f"Stream {self.name}: PostHog no longer has its events list, so events are read by queries, as with "
             "`events_api: query`. Set that option, so that the list is not asked for first."

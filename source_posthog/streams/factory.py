@@ -1,5 +1,6 @@
 """Builds the components that the manifest names."""
 
+from functools import cache, partial
 from typing import Any, cast
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
@@ -15,13 +16,17 @@ from source_posthog.streams.event_cursor import EventsCartesianProductStreamSlic
 from source_posthog.streams.event_windows import DeclaredWindows
 from source_posthog.streams.query_cursor import QueryCursor
 
+# Fields of custom components of ours that are seldom needed, and of which there are many: a component has `make_...` in
+# place of each, which makes it, once.
+LATER = "response_filters", "instead"
+
 
 class ComponentFactory(ModelToComponentFactory):
-    """The CDK's factory, and three things that it cannot do.
+    """The CDK's factory, and four things that it cannot do.
 
     It hands `sync` to each custom component that has a field of this name. It lets a partition router of ours be the
-    cursor of its stream: the CDK has custom partition routers, but no custom cursors. And its request budget leaves no
-    threads behind.
+    cursor of its stream: the CDK has custom partition routers, but no custom cursors. Its request budget leaves no
+    threads behind. And what is LATER it makes when that is first needed.
     """
 
     def __init__(self, sync: Sync, configured_catalog: ConfiguredAirbyteCatalog | None = None, **options: Any) -> None:
@@ -34,7 +39,17 @@ class ComponentFactory(ModelToComponentFactory):
         }
 
     def create_custom_component(self, model: Any, config: Config, **kwargs: Any) -> Any:
-        return super().create_custom_component(model, config, **{**kwargs, "sync": self._sync})
+        options = {**kwargs, "sync": self._sync}
+        for name in LATER:
+            if definition := getattr(model, name, None):
+                setattr(model, name, None)
+                options[f"make_{name}"] = cache(partial(self._made, definition, config))
+        return super().create_custom_component(model, config, **options)
+
+    def _made(self, definition: Any, config: Config) -> Any:
+        if isinstance(definition, list):
+            return [self._made(one, config) for one in definition]
+        return self.create_component(self.TYPE_NAME_TO_MODEL[definition["type"]], definition, config)
 
     def create_moving_window_call_rate_policy(self, model: Any, config: Config, **kwargs: Any) -> Any:
         """A policy of ours, in place of the CDK's."""

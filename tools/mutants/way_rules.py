@@ -14,7 +14,7 @@ def _rule(says: str, file: str, text: str, broken: str) -> Rule:
 WAY_RULES = [
     _rule("queries go on from there", EVENTS, "                is_begun = True\n", ""),
     _rule("a window of which nothing is emitted begins anew", EVENTS, "if not is_begun:", "if False:"),
-    _rule("it is said once", EVENTS, "if self._way is self.instead:", "if False:"),
+    _rule("it is said once", EVENTS, "if self._way is instead:", "if False:"),
     _rule("its project is not taken for gone", REQUESTER, "if detail == NO_LIST:", "if False:"),
     _rule(
         "queries have slots of their own", LANES, "self.requests, self._counted = requests, {}", "self._counted = {}"
