@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.harness.connector import QUERY, Way, expected_keys
+from integration_tests.harness.connector import LIST, QUERY, Way, expected_keys
 from integration_tests.harness.in_process import answers_from, now_is, sync
 from posthog_server import DAY, SECOND, PostHog, account_with, event, microseconds
 
@@ -81,6 +81,9 @@ def test_an_event_that_is_larger_than_an_answer_should_be_is_read_all_the_same(
     assert output.keys("events") == expected_keys(posthog.account)["events"]
 
 
+@pytest.mark.parametrize(
+    "way", [pytest.param(LIST, id="list", marks=pytest.mark.only_long), pytest.param(QUERY, id="query")], indirect=True
+)
 def test_fifty_syncs_leave_no_thread_behind(way: Way) -> None:
     posthog = server(3, 10)
     with answers_from(posthog), now_is(NOW):

@@ -95,7 +95,7 @@ def test_a_sync_that_dies_again_and_again_gets_on_and_ends_with_every_event_once
     account = varied_account(3)
     got, state = set(), None
     with answers_from(PostHog(account, cap=100, query_cap=100)), now_is(NOW):
-        for _ in range(60 if LONG else 8):
+        for _ in range(60 if LONG else 5):
             read = messages(state, events_time_step=2)
             part = Output(list(islice(read, 150)), "", 0)
             read.close()

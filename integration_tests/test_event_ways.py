@@ -148,7 +148,7 @@ def test_a_limit_that_is_echoed_smaller_is_the_size_of_the_next_pages() -> None:
 
 def test_after_a_small_first_page_pages_are_as_large_as_the_events_allow() -> None:
     for size, least, most in ((10, 10_000, 40_000), (5000, 2900, 3600)):
-        fillers = [{"filler": "x" * size}] * 12_500
+        fillers = [{"filler": "x" * size}] * 5_000
         made = account_with({7: [event(START + i * SECOND, properties=one) for i, one in enumerate(fillers)]})
         output, posthog = read(PostHog(made), way=QUERY, num_workers=2, events_time_step=91)
         assert output.keys("events") == expected_keys(made)["events"]

@@ -1,5 +1,6 @@
 """Builds the components that the manifest names."""
 
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, cast
 
@@ -38,13 +39,25 @@ class ComponentFactory(ModelToComponentFactory):
             if one.sync_mode == SyncMode.incremental
         }
 
-    def create_custom_component(self, model: Any, config: Config, **kwargs: Any) -> Any:
-        options = {**kwargs, "sync": self._sync}
+    def create_component(
+        self, model_type: type[Any], component_definition: Mapping[str, Any], config: Config, **kwargs: Any
+    ) -> Any:
+        return super().create_component(model_type, self._without_later(component_definition, config), config, **kwargs)
+
+    def _without_later(self, definition: Any, config: Config) -> Any:
+        """`definition`, in which a function stands for each component that is made later."""
+        if isinstance(definition, list):
+            return [self._without_later(one, config) for one in definition]
+        if not isinstance(definition, Mapping):
+            return definition
+        found = {name: self._without_later(value, config) for name, value in definition.items() if name not in LATER}
         for name in LATER:
-            if definition := getattr(model, name, None):
-                setattr(model, name, None)
-                options[f"make_{name}"] = cache(partial(self._made, definition, config))
-        return super().create_custom_component(model, config, **options)
+            if later := definition.get(name):
+                found[f"make_{name}"] = cache(partial(self._made, later, config))
+        return found
+
+    def create_custom_component(self, model: Any, config: Config, **kwargs: Any) -> Any:
+        return super().create_custom_component(model, config, **{**kwargs, "sync": self._sync})
 
     def _made(self, definition: Any, config: Config) -> Any:
         if isinstance(definition, list):
