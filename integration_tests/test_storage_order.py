@@ -16,6 +16,7 @@ from integration_tests.harness.dense import (
     at,
     claims_without_record,
     dense,
+    half_days,
     ids,
     kind_of_query,
     kinds_of_queries,
@@ -203,6 +204,18 @@ def test_the_next_sync_may_be_another_one(back: dict[str, Any]) -> None:
     assert "day" not in output.states[-1]["7"]
     again = read(posthog, output.states[-1], **back).records("events")
     assert all(at(row["timestamp"]) >= at(output.states[-1]["7"]["timestamp"]) - HOUR for row in again)
+
+
+def test_a_half_read_day_is_gone_on_with_by_windows_that_end_within_it(caplog: pytest.LogCaptureFixture) -> None:
+    """They begin an hour before the state, and what is read of the day has its newest event in its last hour."""
+    posthog = server(dense(2, 90) + dense(3, 1500) + sparse(range(4, 7)))
+    with answers_from(posthog), now_is(NOW):
+        first = Output(list(until_half_day(messages(), 4)), "", 1)
+    assert at(half_days(first.states[-1]["7"])[0]["newest"]) - START > 4 * DAY - HOUR
+    second = read(posthog, first.states[-1], events_late_days=0, events_time_step=1, num_workers=1)
+    assert claims_without_record(posthog, first, second) == []
+    assert {*first.keys("events"), *second.keys("events")} == {*ids(posthog)}
+    assert "fewer" not in caplog.text
 
 
 @pytest.mark.parametrize("lines", [pytest.param(20, marks=ONLY_LONG), 900])

@@ -49,7 +49,7 @@ class Sync:
         self.first, self.last = deepcopy(state), deepcopy(state)
         self.after_good = after_good
         self.ids: set[str] = set()
-        self.newest: dict[str, datetime] = {}
+        self.newest: dict[str, datetime] = {}  # of what is emitted, also by the syncs that left a day half read
         self.failed: set[str] = set()
         self.looked: set[str] = set()
         self.filter_refused = False
@@ -60,6 +60,9 @@ class Sync:
         self.ledger.begin(state)
         world.refuses_order = self.rng.random() < 0.1
         self.days = Days(world, self.ledger, self.present, self.reaches) if world.counts else None
+        for project, halves in self.days.halves.items() if self.days else ():
+            if texts := [half.newest for half in halves if half.newest]:
+                self.newest[project] = max(map(instant, texts))
         self.known = {project: self._known(state, project) for project in world.events}
         self.before = {project: set(emitted) for project, emitted in world.emitted.items()}
         self.beyond = beyond

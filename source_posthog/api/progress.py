@@ -32,11 +32,16 @@ class Totals:
     _counted: dict[Any, int] = field(default_factory=dict)
     _emitted: Counter[Any] = field(default_factory=Counter)
     _unread: set[Any] = field(default_factory=set)
+    _resumed: set[Any] = field(default_factory=set)
 
-    def count(self, project: Any, events: int) -> int:
-        """PostHog counts so many `events` of `project`. Returns how many the whole stream has, as far as is known."""
+    def count(self, project: Any, events: int, *, is_resumed: bool = False) -> int:
+        """PostHog counts so many `events` of `project`. Returns how many the whole stream has, as far as is known.
+
+        `is_resumed`: some of them are emitted already, of a day that an earlier sync has read in part.
+        """
         with self._lock:
             self._counted[project] = events
+            self._resumed |= {project} if is_resumed else set()
             uncounted = sum(rows for one, rows in self._emitted.items() if one not in self._counted)
             return sum(self._counted.values()) + uncounted
 
@@ -61,10 +66,12 @@ class Totals:
         """A line for each counted project, with its level: a warning where fewer events came than were counted."""
         with self._lock:
             found = [(project, events, self._emitted[project]) for project, events in self._counted.items()]
-            unread = set(self._unread)
+            unread, resumed = set(self._unread), set(self._resumed)
         for project, counted, emitted in found:
-            is_short = emitted < counted and project not in unread
+            is_short = emitted < counted and project not in unread | resumed
             line = f"Stream events, project {project}: {counted} events counted by PostHog, {emitted} emitted"
+            if project in resumed:
+                line += ", and some of a day by an earlier sync"
             if is_short:
                 line += f", {counted - emitted} fewer. {WHY_FEWER}"
             yield logging.WARNING if is_short else logging.INFO, line

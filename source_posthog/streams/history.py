@@ -71,7 +71,8 @@ class History:
             logger.log(_level(error), line)
             return None
         if days and not self.slicer.has_backfill(str(project)):
-            self.slicer.estimate(self.sync.log.totals.count(project, sum(days.values())))
+            is_resumed = bool(self.slicer.half_days(str(project)))
+            self.slicer.estimate(self.sync.log.totals.count(project, sum(days.values()), is_resumed=is_resumed))
         return days
 
     def _skip_empty_ends(

@@ -145,7 +145,8 @@ class MappedReading:
         what has arrived since."""
         newest = None
         if (half := self._half_of(query)) and (half := (yield from self._late(query, half))):
-            query, newest = replace(query, keys=Keys(half.reached)), half.newest
+            query = replace(query, keys=Keys(half.reached))
+            newest = half.newest if half.newest and instant(half.newest) < query.end else None  # it may be of the rest
         counted, rows = _Counted(self.count), 0
         try:
             for part in self._parts_of_day(query, counted):

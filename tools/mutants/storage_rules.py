@@ -30,6 +30,8 @@ def _stop(says: str, text: str, broken: str) -> Rule:
     return Rule(says, MAPPED, text, broken, STOP_TESTS)
 
 
+NEWEST = "half.newest if half.newest and instant(half.newest) < query.end else None"
+
 RANGES = [
     _order("a range that is not complete is cut again", "page is not None and page.complete", "page"),
     _order("the last range is open", "[*inside, keys.high]", "[*inside, Cut(chr(126))]"),
@@ -71,14 +73,16 @@ WORDS = [
 
 STATES = [
     _half("a half day waits for what is before it", "not track.start <= half.start <= track.read_to", "False"),
-    _half("a day that is read is no half day", " and track.read_to > half.start", " and False"),
+    _half("a day that is read is no half day", " and track.read_to >= half.end", " and False"),
+    _half("it stays while some of it is to be read", "track.read_to >= half.end", "track.read_to > half.start"),
+    _half("a backfilled day stays while some of it is to be read", "read_from <= half.start:", "read_from < half.end:"),
     _half("a half day of the future is none", "half.began <= present", "True"),
     _half("an empty half does not move the state", "is_covered or is_empty", "is_covered"),
     _half("its entry has a timestamp", "{self._key: known, **self._moved", "{**self._moved"),
     _half("a half of the lookback takes no place", "is_covered or is_empty", "is_empty"),
     _half("half a backfilled day waits for what is after it", "half.end < backfill.read_from or ", ""),
     _half("it stands in an entry that is used", " or project in self._before:", ":"),
-    _half("it goes once its day is read", "and backfill.read_from < half.end:", "and False:"),
+    _half("it goes once its day is read", "and backfill.read_from <= half.start:", "and False:"),
     _half("what stands beside it stays", "{**self._earlier(project), DAY: written(half)}", "{DAY: written(half)}"),
     _half("it outlives what stands beside it", ".items() if name == DAY}", ".items() if False}"),
     _half("a backfill goes on at its end", "return end >= backfill.read_from\n", "return False\n"),
@@ -99,6 +103,8 @@ STATES = [
         "part.reached, query.start, newest",
         STOP_TESTS,
     ),
+    _day("its newest may lie behind the range", NEWEST, "half.newest"),
+    _day("or in it", NEWEST, "None"),
     _day("the half of another range is none", "half.start <= query.start and query.end <= half.end", "True"),
     _day(
         "what arrived late may be the newest",

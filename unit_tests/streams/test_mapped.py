@@ -92,6 +92,16 @@ def test_what_has_arrived_meanwhile_may_be_the_newest_of_the_day() -> None:
     assert Reader(table, [HALF]).batches()[-1].newest == late["timestamp"]
 
 
+def test_a_range_that_ends_within_the_day_does_not_end_with_the_newest_of_the_rest() -> None:
+    """Else the state would claim what lies between: windows may end at any time of the day."""
+    late = new_row("late", "a", 0, 0, START + 23 * HOUR)
+    table = Stored([*stored().rows, late, new_row("later", "c", 0, 0, START + 22 * HOUR)], cap=20)
+    half = replace(HALF, newest=late["timestamp"])
+    batches = Reader(table, [half]).batches(replace(TODAY, end=START + 21 * HOUR))
+    assert batches[-1].newest == max(row["timestamp"] for row in stored().rows if row["event"] == "c")
+    assert Reader(table, [half]).batches()[-1].newest == late["timestamp"]
+
+
 def test_the_half_of_another_day_is_none() -> None:
     table = stored()
     other = replace(HALF, start=START - DAY, end=START)

@@ -191,14 +191,14 @@ class Ledger:
             if backfill.read_from == before:
                 return False
             self._write(project, {**self._entry(project), "since": iso(backfill.read_from)})
-            if (half := half_day(self._earlier(project))) and backfill.read_from < half.end:
+            if (half := half_day(self._earlier(project))) and backfill.read_from <= half.start:
                 self._write_earlier(project, _without_day(self._earlier(project)))
             return True
         if track is None:  # a window that was not planned here stands for itself
             track = Track(start, end, settled=end)
         track.cover(start, end, newest, rows)
         entry = self._moved(project, track)
-        if (half := half_day(entry)) and track.read_to > half.start:
+        if (half := half_day(entry)) and track.read_to >= half.end:
             entry = _without_day(entry)
         if entry == self._entry(project):
             return False

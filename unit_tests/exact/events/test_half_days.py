@@ -131,12 +131,20 @@ def test_it_is_dropped_when_the_day_is_covered_also_where_its_only_events_are_at
     assert "day" not in made.state()["7"]
 
 
-def test_it_stays_until_the_day_is_reached_and_goes_when_it_is_read_in_another_way() -> None:
+def test_it_stays_until_the_whole_day_is_read() -> None:
+    """What it says stays true while some of the day is read in another way."""
     state = {"7": {"timestamp": text(START + DAY), "since": iso(START), "arrived": iso(END), "day": written(HALF)}}
     made = ledger(state, START + DAY)
     made.cover("7", START + DAY, START + DAY + HOUR, text(START + DAY + HOUR - US), 5)
+    made.cover("7", START + DAY + HOUR, HALF.end - US, text(HALF.start + HOUR - US), 5)
     assert made.half_days("7", END) == [HALF]
-    made.cover("7", START + DAY + HOUR, HALF.start + HOUR, text(HALF.start + HOUR - US), 5)
+    made.cover("7", HALF.end - US, HALF.end, None)
+    assert made.half_days("7", END) == []
+
+
+def test_it_goes_where_the_sync_begins_after_it() -> None:
+    made = ledger({"7": {"timestamp": text(HALF.end), "since": iso(START), "day": written(HALF)}}, HALF.end)
+    made.cover("7", END - HOUR, END, None)
     assert made.half_days("7", END) == []
 
 
@@ -197,7 +205,9 @@ def test_it_is_dropped_once_that_day_is_read_and_not_by_what_is_new() -> None:
     made.cover("7", START + DAY, END, text(END - US))
     assert made.half_days("7", END) == [EARLIER]
     made.cover("7", START - DAY + HOUR, START, None)
-    assert made.state()["7"] == {**COVERED, "timestamp": text(END - US), "since": iso(START - DAY + HOUR)}
+    assert made.half_days("7", END) == [EARLIER]
+    made.cover("7", START - DAY, START - DAY + HOUR, None)
+    assert made.state()["7"] == {**COVERED, "timestamp": text(END - US), "since": iso(START - DAY)}
 
 
 def test_a_range_before_what_the_state_covers_and_a_half_day_stand_beside_each_other() -> None:
