@@ -255,6 +255,8 @@ class Sync:
             if entry != before:
                 assert entry is not None, f"project {project} lost its entry"
                 require_read(self.world, project, entry)
+                if entry == {name: value for name, value in (before or {}).items() if name != "before"}:
+                    continue  # a range before its own that is of no use to this sync is dropped
                 self._require_true(project, self._known(state, project), self._known(self.last, project))
                 self._require_other_kept(entry, before or {}, in_use(self.first, project, self.end)[2])
         assert state.get("timestamp") == self.last.get("timestamp"), "the entry for all projects changed"
