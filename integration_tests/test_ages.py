@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from integration_tests.harness.connection import LATER, NOW, START, Connection, late
-from integration_tests.harness.connector import LIST, QUERY, Output, Way, catalog, config, expected_keys, run
-from integration_tests.harness.in_process import answers_from, now_is, sync
+from integration_tests.harness.connector import LIST, QUERY, RANGES, Output, Way, catalog, config, expected_keys, run
+from integration_tests.harness.in_process import URL, answers_from, now_is, sync
 from posthog_server import (
     DAY,
     SECOND,
     Account,
     Fault,
     PostHog,
-    PostHogServer,
     account_with,
     event,
     isoformat,
@@ -185,30 +184,25 @@ def test_large_events_are_asked_for_in_pages_of_some_megabytes() -> None:
 # --- a server that shows a wall time as if it were UTC
 
 
-@pytest.mark.parametrize("number", [1, 40, 250])
-def test_a_wall_time_that_is_labelled_as_utc_fails_the_project_with_its_zone_and_the_way_out(number: int) -> None:
-    made = account_with({7: [event(START + DAY + place * HOUR) for place in range(number)], 8: [event(START + DAY)]})
-    made.projects[7].settings["timezone"] = "America/Los_Angeles"
-    with PostHogServer(made, cap=100) as server:
-        server.posthog.faults.add(Fault(stream="events", project_id=7, times=None, **shown_as_wall_time(-8 * HOUR)))
-        given = config(server.url, start_date="2025-12-30T00:00:00Z", events_time_step=91)
-        output = run("read", config=given, catalog=catalog("events"))
+@pytest.mark.parametrize("way", [LIST, QUERY, RANGES], ids=["list", "query", "ranges"], indirect=True)
+@pytest.mark.parametrize(
+    ("zone", "number"),
+    [*(("America/Los_Angeles", number) for number in (1, 40, 250)), ("Asia/Tokyo", 1), ("Asia/Tokyo", 250)],
+)
+def test_a_wall_time_that_is_labelled_as_utc_fails_the_project_with_its_zone_and_the_way_out(
+    way: Way, zone: str, number: int
+) -> None:
+    afternoon = [event(START + DAY + 10 * HOUR + place * HOUR // 30) for place in range(number)]  # shown in their day
+    made = account_with({7: afternoon, 8: [event(START + DAY)]})
+    made.projects[7].settings["timezone"] = zone
+    posthog = PostHog(made, cap=100, query_cap=100, wall_time=["events", "query"])
+    with answers_from(posthog), now_is(NOW):
+        output = run("read", config=config(URL, start_date="2025-12-30T00:00:00Z"), catalog=catalog("events"))
     assert output.status == 1
-    assert "wall time of a project's time zone, here America/Los_Angeles" in output.errors[0]
-    assert "Set `events_api` to query" in output.errors[0]
+    assert f"wall time of a project's time zone, here {zone}" in output.errors[0]
+    assert f"Set `events_api` to {'query' if way is LIST else 'list'}" in output.errors[0]
     assert [key[0] for key in output.keys("events") if key[0] == 8] == [8]
     assert "7" not in last_state(output) or number > 100
-
-
-def shown_as_wall_time(shift: int) -> dict[str, Any]:
-    from posthog_server import microseconds, rewrite
-
-    def change(body: Any) -> Any:
-        for row in body["results"]:
-            row["timestamp"] = isoformat(microseconds(row["timestamp"]) + shift)
-        return body
-
-    return rewrite(change)
 
 
 def last_state(output: Output) -> dict[str, Any]:

@@ -295,10 +295,12 @@ class EventsSimpleRetriever(SimpleRetriever):
         """Once a project: ask for an event by the instant that it has in `page`.
 
         Raises OtherInstants where it is at another one, as on servers that show the wall time of the project's zone.
-        Nothing is asked where that zone is UTC, or where the reader sees it for itself at the next page.
+        Nothing is asked where that zone is UTC, or where the reader sees it for itself at the next page: there may be
+        none where days can be counted, and are read in the order of storage.
         """
         with lane.history:
-            if not lane.instants_checked and page.complete and self._zone(stream_slice) != "UTC":
+            may_be_last = page.complete or self._way.counts
+            if not lane.instants_checked and may_be_last and self._zone(stream_slice) != "UTC":
                 with lane.requests:  # it waits for no turn: those whose turn it is may wait here
                     ask, window = partial(self._answer, stream_slice, lane), window_of(stream_slice)
                     query = self._query(stream_slice, window.start, window.end)
@@ -326,7 +328,7 @@ class EventsSimpleRetriever(SimpleRetriever):
         self, cause: AirbyteTracedException | Unanswered | UntrueAnswer, stream_slice: StreamSlice
     ) -> PostHogError:
         """`cause` with the window in front, and what comes of it."""
-        if isinstance(cause, OtherInstants):
+        if isinstance(cause, OtherInstants) and self._zone(stream_slice) != "UTC":
             other = "query" if self._way.events_api == "list" else "list"
             reason = (
                 f"PostHog shows other instants than it filters by: {cause}. It is known to show the wall time of a "

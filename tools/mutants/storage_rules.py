@@ -71,6 +71,16 @@ WORDS = [
     ),
 ]
 
+ZONES = [
+    Rule(
+        "a page that is thrown away shows no wall time",
+        "source_posthog/streams/events.py",
+        "page.complete or self._way.counts",
+        "page.complete",
+        ("integration_tests/test_ages.py",),
+    ),
+]
+
 STATES = [
     _half("a half day waits for what is before it", "not track.start <= half.start <= track.read_to", "False"),
     _half("a day that is read is no half day", " and track.read_to >= half.end", " and False"),
@@ -125,4 +135,4 @@ STATES = [
     ),
 ]
 
-STORAGE_RULES = (*RANGES, *WORDS, *STATES)
+STORAGE_RULES = (*RANGES, *WORDS, *ZONES, *STATES)

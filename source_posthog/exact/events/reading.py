@@ -211,8 +211,10 @@ def instants_of(query: Query, page: Page) -> list[datetime]:
                 raise UntrueAnswer(
                     f"event {row['id']} has {text!r} as its timestamp, which is not a valid one"
                 ) from None
-            if not oldest_allowed <= at <= newest_allowed:
-                raise UntrueAnswer(f"event {row['id']} at {text} is outside the requested range, or out of order")
+            if not oldest_allowed <= at < query.end:
+                raise OtherInstants(f"event {row['id']} at {text} is outside the requested range")
+            if at > newest_allowed:
+                raise UntrueAnswer(f"event {row['id']} at {text} is out of order")
             newest_allowed = at
         instants.append(at)
     if (query.like or query.unlike) and not all(query.fits(row["id"]) for row in page.rows):
