@@ -99,8 +99,8 @@ PAGES = [
     Rule(
         "a page lies above the start",
         READING,
-        "if not oldest_allowed <= at <= newest_allowed",
-        "if not at <= newest_allowed",
+        "if not oldest_allowed <= at < query.end:",
+        "if not at < query.end:",
     ),
     Rule(
         "up to a step below it is in it",
@@ -111,8 +111,8 @@ PAGES = [
     Rule(
         "a page lies below the end",
         READING,
-        "page.step), query.end - MICROSECOND",
-        "page.step), query.end",
+        "if not oldest_allowed <= at < query.end:",
+        "if not oldest_allowed <= at <= query.end:",
     ),
     Rule("an empty page has no next", READING, "if not page.rows and not page.complete:", "if False:"),
     Rule("a row has a timestamp", READING, "text: object = instants", "text: object = None"),

@@ -198,7 +198,7 @@ def instants_of(query: Query, page: Page) -> list[datetime]:
     """The instants of the rows. Raises UntrueAnswer where reading on by them would lose events."""
     if not page.rows and not page.complete:
         raise UntrueAnswer("an empty page says that there is more")
-    oldest_allowed, newest_allowed = rounded_down(query.start, page.step), query.end - MICROSECOND
+    oldest_allowed, newest_allowed = rounded_down(query.start, page.step), query.end
     instants: list[datetime] = []
     text: object = instants  # equal to no timestamp, not even to a missing one
     at = newest_allowed
