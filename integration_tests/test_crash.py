@@ -159,12 +159,12 @@ def test_a_process_that_is_killed_within_a_day_again_and_again_loses_nothing_and
 
 
 def hold(server: PostHogServer, after: int) -> None:
-    """Answer no more than so many questions for ranges of a day, so that nobody can read it to its end."""
+    """Take two seconds for each question for a range of a day after so many, so that nobody reads it to its end."""
 
     def is_for_keys(seen: Seen) -> bool:
         return kind_of_query(seen) == "keys"
 
-    fault = Fault(stream="query", project_id=7, when=is_for_keys, skip=after, times=None, **stall(600))
+    fault = Fault(stream="query", project_id=7, when=is_for_keys, skip=after, times=None, **stall(2))
     server.posthog.faults.add(fault)
 
 
