@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 # Thousands of modules are imported by hundreds of processes: what Python compiles of them is kept, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast ecosystem coverage lint prove mutants bench fields lock clean
+.PHONY: demo test test-fast ecosystem image coverage lint prove mutants bench fields lock clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m tools.demo
@@ -25,6 +25,10 @@ test-fast: $(STAMP)
 # What needs other programs (PyAirbyte, Dagster, Postgres, the steps of the image), and the documents.
 ecosystem: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadscope ecosystem_tests
+
+# The image in a container engine, and each command in it. `make image ENGINE=podman BASE=an/image` chooses both.
+image: $(STAMP)
+	@ENGINE="$(ENGINE)" BASE="$(BASE)" $(BIN)/python -m tools.image
 
 # Every branch of the core, by its own tests.
 coverage: $(STAMP)

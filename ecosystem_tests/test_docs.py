@@ -24,7 +24,9 @@ TROUBLESHOOTING = ROOT / "docs" / "posthog.md"
 ELSEWHERE = {
     "pip": "test_image.py builds a wheel, and installs it into an environment of its own",
     "git": "example.com stands for an address that a checkout does not know",
-    "docker": "needs a container engine; test_image.py runs the steps of the Dockerfile one by one",
+    "docker": "needs a container engine, as `make image` does; test_image.py runs the steps of the Dockerfile",
+    "buildah": "needs the image, which `make image` builds",
+    "kind": "needs a cluster",
     "make": "the tests themselves, or what takes longer than all of them",
 }
 

@@ -104,7 +104,7 @@ VERSIONS: dict[str, Callable[[], str]] = {
     "metadata.yaml": lambda: loaded("metadata.yaml")["data"]["dockerImageTag"],
     "CHANGELOG.md": lambda: re.findall(r"^## (\S+)$", text("CHANGELOG.md"), re.MULTILINE)[0],
     "docs/posthog.md": lambda: re.findall(r"^\| (\d\S+) \|", text("docs/posthog.md"), re.MULTILINE)[0],
-    "docs/image.md": lambda: "".join(set(re.findall(r"source-posthog-exact:(\S+)", text("docs/image.md")))),
+    "docs/image.md": lambda: "".join(set(re.findall(r"source-posthog-exact:([\d.]*\d)", text("docs/image.md")))),
 }
 
 
