@@ -193,6 +193,16 @@ def row_l(full: bool) -> Iterator[Row]:
                 yield Row("l", what, run.memory, None, run.memory, f"<= {most}", run.memory <= most)
 
 
+def row_m(full: bool) -> Iterator[Row]:
+    """What a pod needs: row f with fewer workers and with more."""
+    for workers in (2, 10, 20):
+        for size in (1000, 5000, 20_000):
+            with server(events=2500, projects=10, days=60, properties_bytes=size, cap=NO_CLAMP) as on:
+                memory = require_all(read(OURS, on, START, num_workers=workers), 25_000).memory
+            what = f"peak memory, MB, {workers} workers, {size // 1000} KB an event"
+            yield Row("m", what, memory, None, memory, "<= 1024", memory <= 1024)
+
+
 ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "a": row_a,
     "b": row_b,
@@ -206,6 +216,7 @@ ROWS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "j": row_j,
     "k": row_k,
     "l": row_l,
+    "m": row_m,
 }
 
 
@@ -215,7 +226,6 @@ def main() -> int:
     parser.add_argument("--full", action="store_true")
     given = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    peer()
     rows = []
     print(f"{'':2} {'':<42} {'ours':>9} {'peer':>9} {'ratio':>6}  target")
     for name in given.only.split(","):
