@@ -21,7 +21,7 @@ def executed(change: Change) -> Callable[..., CompletedProcess[str]]:
     """The connector of this checkout as an image, whose output is as `change` makes it."""
 
     def execute(mounted: Path, *line: str) -> CompletedProcess[str]:
-        said, status = run_forked(list(line))
+        said, status = run_forked(list(line), {})
         return CompletedProcess(line, status, "\n".join(change(said.split("\n"))), "")
 
     return execute
