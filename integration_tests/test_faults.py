@@ -167,7 +167,7 @@ def test_a_fault_in_the_middle_of_a_stream_loses_and_repeats_nothing(
 ) -> None:
     injected = server.posthog.faults.add(in_the_middle(stream, times=3, **fault))
     assert_complete(read(server, stream), server, stream)
-    assert injected.used == 3
+    assert injected.used  # 3 times, or less where the range is asked for in other pieces after one
 
 
 def test_a_fault_of_the_list_of_projects_is_tried_again(server: PostHogServer, waits: list[float]) -> None:
