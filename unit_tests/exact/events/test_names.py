@@ -7,7 +7,7 @@ import pytest
 
 from posthog_server.grammar import parse_expr
 from source_posthog.exact.events.conditions import name_conditions
-from source_posthog.exact.events.names import Names, names_fault, names_in, wanted_names
+from source_posthog.exact.events.names import EXCLUDE, INCLUDE, Names, names_fault, names_in, wanted_names
 
 ODD = [
     *("", " ", "it's", "a, 'b'", "in ('x')", "{d}", "{{ d }}", "nul\0", "é😀", "a\\", "\\'", '"', "x) or (event = 'y'"),
@@ -83,3 +83,18 @@ def test_ten_names_are_shown() -> None:
     assert str(Names(frozenset("a\n"))) == r"all but '\n', 'a'"
     assert str(Names(frozenset(map(str, range(10, 22))))).endswith("'19' and 2 more")
     assert str(Names()) == "all"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({EXCLUDE: ["half \ud83d"]}, "The option `events_exclude` has a name that is not valid Unicode"),
+        ({INCLUDE: ["a"], EXCLUDE: ["b"]}, "The options `events_include` and `events_exclude` cannot both be set"),
+        ({INCLUDE: [], EXCLUDE: ["b"]}, ""),
+        ({INCLUDE: ["a"], EXCLUDE: []}, ""),
+    ],
+)
+def test_names_that_cannot_be_asked_for_are_refused_in_a_sentence(config: dict[str, list[str]], sentence: str) -> None:
+    found = names_fault(config, EXCLUDE)
+    assert found.startswith(sentence)
+    assert bool(found) == bool(sentence)
