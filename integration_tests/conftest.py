@@ -1,11 +1,11 @@
 """What the tests of whole syncs share."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from integration_tests.harness import connector
-from integration_tests.harness.connector import LIST, QUERY, RANGES, Way
+from integration_tests.harness.connector import LIST, QUERY, RANGES, Way, by_way
 from integration_tests.harness.fixtures import any_day, clickhouse, engine, waits
 from posthog_server.parsed_once import parse_once
 
@@ -20,21 +20,14 @@ WAYS = {"list": LIST, "query": QUERY, "ranges": pytest.param(RANGES, marks=pytes
 
 
 @pytest.fixture(params=WAYS.values(), ids=list(WAYS))
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     """The ways to ask for events; the configurations of the test take it."""
-    chosen: Way = request.param
-    take(chosen, monkeypatch)
-    return chosen
+    with by_way(request.param):
+        yield request.param
 
 
 @pytest.fixture
-def by_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+def by_ranges() -> Iterator[None]:
     """One of them."""
-    take(RANGES, monkeypatch)
-
-
-def take(chosen: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connector, "COMMON", chosen.options)
-    monkeypatch.setattr(connector, "CONSTANTS", chosen.constants)
-    for name, value in chosen.constants.items():
-        monkeypatch.setattr(name, value)
+    with by_way(RANGES):
+        yield

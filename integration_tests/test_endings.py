@@ -19,7 +19,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.harness import dense as dense_days
 from integration_tests.harness.connector import arguments, catalog, config
-from integration_tests.harness.forked import forked
+from integration_tests.harness.forked import COMMAND, forked
 from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     DAY,
@@ -61,10 +61,13 @@ class Moments:
             self.full.set()
         return False
 
-    def refuse(self, stream: str, skip: int = 0) -> None:
-        """Throttle `stream` for 2,000 s from now on, or after so many requests."""
+    def refuse(self, stream: str, skip: int = 0, thread: str = "") -> None:
+        """Throttle `stream` for 2,000 s from now on, or after so many requests; where the server answers in the
+        threads that ask, those of the threads with this name."""
 
         def note(_: Seen) -> bool:
+            if thread and threading.current_thread().name != thread:
+                return False
             if fault.skipped == skip:
                 self.throttled.set()
             return True
@@ -195,7 +198,7 @@ def test_a_file_that_may_not_grow_is_one_sentence_and_what_it_has_is_valid(serve
     limit = 200_000
     with (tmp_path / "out").open("wb") as out:
         done = subprocess.run(
-            [sys.executable, "-m", "source_posthog.run", *line],
+            [*COMMAND, *line],
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
@@ -296,7 +299,7 @@ def test_a_program_that_lives_on_keeps_no_thread_of_a_sync_it_gave_up(
 def test_such_a_program_keeps_none_that_waits_for_a_throttle_either(by_ranges: None) -> None:
     """Neither a worker nor what is asked for ahead."""
     before, moments = set(threading.enumerate()), Moments("", dense_days.server(dense_days.dense(3, 1500)))
-    moments.refuse("query", skip=8)
+    moments.refuse("query", skip=8, thread="ahead")
     wanted = ConfiguredAirbyteCatalogSerializer.load(catalog("events"))
     with answers_from(moments.posthog):
         messages = SourcePosthog().read(None, config(URL), wanted)

@@ -4,13 +4,14 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests_mock
 from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalogSerializer, Status, Type
 
-from integration_tests.harness.connector import catalog, config, expected_keys, run
+from integration_tests.harness.connector import arguments, catalog, config, expected_keys, run
 from posthog_server import Fault, PostHogServer, account_with, event, missing_scope
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog
@@ -78,6 +79,22 @@ def test_a_level_of_the_log_that_a_program_has_set_is_kept(server: PostHogServer
     line = [sys.executable, "-c", LEVELS, server.url]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     assert done.stdout == "SUCCEEDED 30\n"
+
+
+LAUNCHED = """
+import logging, sys
+from airbyte_cdk.entrypoint import launch
+from source_posthog import SourcePosthog
+logging.getLogger("airbyte").setLevel(logging.ERROR)
+launch(SourcePosthog(), sys.argv[1:])
+"""
+
+
+def test_so_is_one_that_is_set_before_launch(server: PostHogServer, tmp_path: Path) -> None:
+    line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events", "projects"))
+    done = subprocess.run([sys.executable, "-c", LAUNCHED, *line], capture_output=True, text=True, check=True)
+    assert '"RECORD"' in done.stdout
+    assert '"LOG"' not in done.stdout
 
 
 # --- check_connection, which every AbstractSource of the CDK of 1.1.25 has

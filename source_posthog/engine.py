@@ -76,14 +76,13 @@ class Output(Queue[QueueItem]):
         item = self._next(block, timeout)
         if isinstance(item, StreamThreadException):
             self.failures.add(item.stream_name, item.exception)
-        self.failures.warn()
         return item
 
     def _next(self, block: bool, timeout: float | None) -> QueueItem:
         while block and timeout is None:
+            self.failures.warn()
             with suppress(Empty):
                 return super().get(timeout=PATIENCE)
-            self.failures.warn()
             self.idle()
         return super().get(block, timeout)
 

@@ -24,6 +24,7 @@ from source_posthog.api import cdk as literals
 from source_posthog.api import clock
 from source_posthog.api.progress import SyncLog
 from source_posthog.engine import Engine
+from source_posthog.exact.events.names import wanted_names
 from source_posthog.inputs.catalog import missing
 from source_posthog.inputs.cautions import warn_of_catalog, warn_of_config, warn_of_state
 from source_posthog.inputs.configuration import (
@@ -96,7 +97,7 @@ class SourcePosthog(YamlDeclarativeSource):
     def check(self, logger: logging.Logger | None, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         """Whether the connector can read with `config`; a failure is a status too, never an exception."""
         try:
-            logger = logger or self.logger
+            logger = self._log(logger)
             engine = self._begun(config, logger)
             engine.sync.is_check = True
             projects, retention = list_projects(engine.built({"projects"})), engine.retention()
@@ -146,7 +147,7 @@ class SourcePosthog(YamlDeclarativeSource):
 
         Raises AirbyteTracedException at the end if a stream could not be read to its end, or at once if none can.
         """
-        logger = logger or self.logger
+        logger = self._log(logger)
         engine = self._begun(config, logger, catalog, state)
         selected, known = {stream.stream.name for stream in catalog.streams}, engine.names
         streams = engine.built(selected | {"projects"})
@@ -155,11 +156,15 @@ class SourcePosthog(YamlDeclarativeSource):
         # All streams need the projects, so what is wrong with them is wrong with the sync, and is said once.
         list_projects(streams)
         modes = {one.stream.name: one.sync_mode for one in catalog.streams if cursors.get(one.stream.name)}
-        warn_of_state(state, known, modes, engine.sync.clock.present(), logger)
+        warn_of_state(state, known, modes, wanted_names(engine.config), engine.sync.clock.present(), logger)
         chosen = [one for one in streams if one.name in selected]
         # A stream that is gone, with the query that it was for example, is no reason to read none of the others.
         with closing(engine.messages(chosen, missing(selected, known))) as messages:  # an error holds on to no thread
             yield from _watched(messages, logger, engine.sync.log)
+
+    def _log(self, given: logging.Logger | None) -> logging.Logger:
+        """`given`; Airbyte's, whose level is the program's, instead of the class's own, which `launch` sets to INFO."""
+        return given if given and given.name != self.logger.name else logging.getLogger("airbyte")
 
     def _engine(
         self, config: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog | None = None, state: State = None

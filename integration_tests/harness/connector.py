@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -57,9 +57,19 @@ QUERY = Way("query", 3, {"events_api": "query"})  # by time, mostly: the account
 RANGES = replace(QUERY, constants=SMALL_PAGES)  # in the order of storage
 
 
-# Options that every configuration has, and constants that every process has; the fixture `way` replaces them.
+# Options that every configuration has, and constants that every process has; `by_way` replaces them.
 COMMON: Mapping[str, Any] = {}
 CONSTANTS: Mapping[str, int] = {}
+
+
+@contextmanager
+def by_way(way: Way) -> Iterator[None]:
+    """Syncs go this way, in this process and in those of the command."""
+    ours = {f"{__name__}.COMMON": way.options, f"{__name__}.CONSTANTS": way.constants}
+    with ExitStack() as stack:
+        for name, value in {**ours, **way.constants}.items():
+            stack.enter_context(patch(name, value))
+        yield
 
 
 @dataclass

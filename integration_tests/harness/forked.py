@@ -17,6 +17,8 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["integration_tests.harness.fork"])
 LONGEST_RUN = 300  # seconds
 
+COMMAND = [sys.executable, "-m", "source_posthog.run"]  # for the tests that need an interpreter of their own
+
 
 def run_forked(arguments: list[str], constants: Mapping[str, int]) -> tuple[str, int]:
     """What `source-posthog ARGUMENTS` prints, and its exit status. Raises TimeoutError where it does not end.

@@ -21,7 +21,7 @@ from airbyte_cdk.utils import AirbyteTracedException
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from integration_tests.harness.connector import LIST, QUERY, RANGES, Output, Way, catalog, config, run
+from integration_tests.harness.connector import QUERY, RANGES, Output, Way, by_way, catalog, config, run
 from posthog_server import Account, Event, Fault, PostHog, PostHogServer
 from posthog_server.extra import EXTRA
 from posthog_server.values import EPOCH
@@ -121,13 +121,12 @@ def read(
             return read(URL, *streams, state=state, flags=flags, **options)
     url = posthog if isinstance(posthog, str) else posthog.url
     ways = {"query": QUERY, "ranges": RANGES}
-    (way,) = [ways[stream] for stream in streams if stream in ways] or [LIST]
     extra = [stream for stream in streams if stream in EXTRA]
-    chosen = {**way.options, **({"extra_streams": extra} if extra else {}), **options}
+    chosen = {**({"extra_streams": extra} if extra else {}), **options}
     named = catalog(*("events" if stream in ways else stream for stream in streams))
     with ExitStack() as stack:
-        for name, value in way.constants.items():
-            stack.enter_context(patch(name, value))
+        for stream in ways.keys() & {*streams}:
+            stack.enter_context(by_way(ways[stream]))
         return run("read", *flags, config=config(url, **chosen), catalog=named, state=state)
 
 

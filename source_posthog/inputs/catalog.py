@@ -1,6 +1,7 @@
 """The configured catalog of a sync: what to read and how."""
 
 from collections.abc import Collection
+from difflib import get_close_matches
 
 from airbyte_cdk.models import (
     AirbyteCatalog,
@@ -20,17 +21,12 @@ def configured_catalog(found: AirbyteCatalog, names: Collection[str] = ()) -> Co
     All of them, or those with these `names`: incremental and deduplicated where that is possible, else overwritten.
     Raises AirbyteTracedException (config_error) for a name that is not in `found`.
     """
-    require_known(names, [stream.name for stream in found.streams])
+    known = [stream.name for stream in found.streams]
+    if unknown := sorted(set(names) - set(known)):
+        raise _unknown(unknown, known)
     return ConfiguredAirbyteCatalog(
         streams=[_configured(stream) for stream in found.streams if not names or stream.name in names]
     )
-
-
-def require_known(names: Collection[str], known: Collection[str]) -> None:
-    """Raise AirbyteTracedException (config_error) if not all `names` of streams are `known`."""
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        raise _unknown(unknown, known)
 
 
 def missing(names: Collection[str], known: Collection[str]) -> dict[str, AirbyteTracedException]:
@@ -39,8 +35,10 @@ def missing(names: Collection[str], known: Collection[str]) -> dict[str, Airbyte
 
 
 def _unknown(names: list[str], known: Collection[str]) -> AirbyteTracedException:
+    near = get_close_matches(names[0].lower(), known, n=1)
+    advice = f"Did you mean `{near[0]}`? Else refresh" if near else "Refresh"
     return AirbyteTracedException(
-        message=f"The catalog names streams that do not exist: {', '.join(names)}. Refresh the schema of the "
+        message=f"The catalog names streams that do not exist: {', '.join(names)}. {advice} the schema of the "
         f"connection, or remove them; the streams are {', '.join(known)}, and those that `extra_streams` names.",
         failure_type=FailureType.config_error,
     )

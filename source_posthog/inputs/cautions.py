@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, SyncMode
 
 from source_posthog.exact.events.ledger import instants_in
+from source_posthog.exact.events.names import FILTER, Names, names_in
 from source_posthog.exact.instants import instant
 from source_posthog.inputs.states import State, named_in, taken
 
@@ -68,12 +69,17 @@ def warn_of_catalog(
 
 
 def warn_of_state(
-    state: State, streams: Collection[str], modes: Mapping[str, SyncMode], now: datetime, logger: logging.Logger
+    state: State,
+    streams: Collection[str],
+    modes: Mapping[str, SyncMode],
+    names: Names,
+    now: datetime,
+    logger: logging.Logger,
 ) -> None:
     """Warn of what of `state` is not taken, which for one is that of streams that do not exist, of streams that are
     read from the beginning although there is a state, and of what lies after `now` in that of events.
 
-    `modes`: how each stream that has a cursor is read.
+    `modes`: how each stream that has a cursor is read. `names`: which events are wanted.
     """
     states, ignored = taken(state)
     by_name = {one.stream.stream_descriptor.name: vars(one.stream.stream_state) for one in states if one.stream}
@@ -83,7 +89,9 @@ def warn_of_state(
     if state:
         _warn_of_first_syncs(by_name, named_in(state), bool(ignored), modes, logger)
     if modes.get("events") == SyncMode.incremental:
-        _warn_of_the_future(by_name.get("events", {}), now, logger)
+        events = by_name.get("events", {})
+        _warn_of_the_future(events, now, logger)
+        _warn_of_new_names(names, names_in(events.get(FILTER)), logger)
 
 
 def _warn_of_first_syncs(
@@ -122,6 +130,17 @@ def _warn_of_the_future(entries: Mapping[str, Any], now: datetime, logger: loggi
             f"The state of project {_some_of(list(arrivals))} is in the future (`arrived` is "
             f"{next(iter(arrivals.values()))}): it does not say when the last sync began, so all events that arrived "
             "after the state's timestamp are read again."
+        )
+
+
+def _warn_of_new_names(names: Names, before: Names, logger: logging.Logger) -> None:
+    """Warn of those of `names` that were not wanted `before`; without a state, all were."""
+    added = names.without(before)
+    if not added.are_none:
+        logger.warning(
+            "Stream events: `events_include` or `events_exclude` has changed. Of the names that were left out until "
+            f"now ({added}), earlier events are not read. To read these too, clear the stream, or read those names in "
+            "a connection of its own, with `start_date`."
         )
 
 

@@ -29,7 +29,7 @@ MOST_CONFIG_LEVELS = 100  # of JSON within JSON. Many libraries give up, with a 
 def normalized(config: Any, required: Collection[str] = ()) -> Any:
     """`config` as it is meant: no white space around a string, 3 for 3.0, dates in UTC, a start_date that PostHog can
     store, and a list for a query's key of one column. An option that is null or "" is one that is not there, where it
-    is not `required`.
+    is not `required`; so is a field of a query that is null.
 
     Names of events stay as they are.
 
@@ -50,7 +50,7 @@ def normalized(config: Any, required: Collection[str] = ()) -> Any:
         if isinstance(plain.get(name), str):
             plain[name] = utc_date(plain[name])
     if isinstance(plain.get("queries"), list):
-        plain["queries"] = [_with_list_of_keys(query) for query in plain["queries"]]
+        plain["queries"] = [_query(query) for query in plain["queries"]]
     try:
         if instant(plain["start_date"]) < EARLIEST:
             plain["start_date"] = iso(EARLIEST).replace(".000000", "")
@@ -69,9 +69,13 @@ def _tidied(value: Any) -> Any:
     return [_tidied(one) for one in value] if isinstance(value, list) else value
 
 
-def _with_list_of_keys(query: Any) -> Any:
-    key = query.get("primary_key") if isinstance(query, Mapping) else None
-    return {**query, "primary_key": [key]} if isinstance(key, str) and key else query
+def _query(query: Any) -> Any:
+    """An entry of `queries`, without fields that are null, its key a list."""
+    if not isinstance(query, Mapping):
+        return query
+    fields = {name: value for name, value in query.items() if value is not None}
+    key = fields.get("primary_key")
+    return {**fields, "primary_key": [key]} if isinstance(key, str) and key else fields
 
 
 def is_deep(value: Any) -> bool:
@@ -126,7 +130,8 @@ def fault(config: Any, specification: Mapping[str, Any], streams: Collection[str
     if "extra_streams" in sentences and (sentence := _extra_streams_fault(config["extra_streams"], extra, streams)):
         sentences["extra_streams"] = sentence
     if isinstance(config, Mapping) and "queries" in config:
-        sentences["queries"] = queries_fault(config["queries"], {*streams, *extra})  # more than a schema can say
+        detailed = queries_fault(config["queries"], {*streams, *extra})  # more than a schema can say
+        sentences["queries"] = detailed or sentences.get("queries", "")
     for option in (INCLUDE, EXCLUDE):
         if isinstance(config, Mapping) and option in config and option not in sentences:
             sentences[option] = names_fault(config, option)

@@ -30,7 +30,7 @@ from source_posthog.api.errors import PostHogError
 from source_posthog.api.sync import Sync
 from source_posthog.exact.events.half_days import DAY
 from source_posthog.exact.events.ledger import Ledger
-from source_posthog.exact.events.names import FILTER, Names, names_in, wanted_names
+from source_posthog.exact.events.names import FILTER, wanted_names
 from source_posthog.exact.events.port import HalfDay
 from source_posthog.exact.events.windows import SETTLING, Plan, Range, Window, in_turns, lay_out
 from source_posthog.exact.instants import instant
@@ -81,7 +81,6 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         self._states: StateMessages | None = None
         self._message_repository: MessageRepository = NoopMessageRepository()
         self._present: datetime | None = None
-        self._names, self._names_before = wanted_names(self.config), Names()
 
     def bind(
         self,
@@ -129,7 +128,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
     @property
     def state(self) -> MutableMapping[str, Any]:
         found = self.ledger.state()
-        return {**found, **self._names.written()} if found else found
+        return {**found, **wanted_names(self.config).written()} if found else found
 
     def get_stream_state(self) -> Mapping[str, Any]:
         """The state as of now; a copy."""
@@ -141,7 +140,7 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         try:
             with self._lock:
                 given = entries(stream_state or {})[0]
-                self._names_before = names_in(given.pop(FILTER, None))
+                given.pop(FILTER, None)
                 self.ledger.begin(given)
         except ValueError as invalid:
             whose, what = invalid.args
@@ -174,7 +173,6 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
         plan = replace(plan, late=self.declared.duration(self.late_days))
         self._present = plan.present
         self._say_what_older_states_leave_open()
-        self._say_which_names_are_new()
         yield from in_turns(self._windows_of(partition, plan) for partition in partitions)
 
     def _windows_of(self, partition: Mapping[str, Any], plan: Plan) -> Iterator[StreamSlice]:
@@ -210,15 +208,6 @@ class EventsCartesianProductStreamSlicer(Cursor, CartesianProductStreamSlicer):
                 f"Stream {self._stream_name}: the state was written by an earlier version and does not say from which "
                 "date it covers events. If start_date has been moved to an earlier date since then, clear the stream "
                 "to read the earlier events."
-            )
-
-    def _say_which_names_are_new(self) -> None:
-        added = self._names.without(self._names_before)
-        if not added.are_none:  # without a state all were wanted before
-            logger.warning(
-                f"Stream {self._stream_name}: `events_include` or `events_exclude` has changed. Of the names that were "
-                f"left out until now ({added}), earlier events are not read. To read these too, clear the stream, or "
-                "read those names in a connection of its own, with `start_date`."
             )
 
     # --- what the retriever reports, from many threads

@@ -4,7 +4,7 @@ from tools.mutants.rules import CONDITIONS, CORE, READING, Rule
 
 NAMES, SQL = f"{CORE}names.py", f"{CORE}storage_sql.py"
 EVENTS, HISTORY, CURSOR = (f"source_posthog/streams/{name}.py" for name in ("events", "history", "event_cursor"))
-CONFIGURATION = "source_posthog/inputs/configuration.py"
+CONFIGURATION, CAUTIONS = (f"source_posthog/inputs/{name}.py" for name in ("configuration", "cautions"))
 
 UNITS = "unit_tests/exact/events/test_"
 NAME_TESTS, READING_TESTS, COUNT_TESTS = ((f"{UNITS}{name}.py",) for name in ("names", "reading", "storage_sql"))
@@ -37,8 +37,15 @@ NAME_RULES = [
     ),
     Rule("names that are wanted more are said", NAMES, "others.listed - self.listed", "self.listed", NAME_TESTS),
     Rule("and those of which the opposite was wanted", NAMES, "self.listed | others.listed", "self.listed", NAME_TESTS),
-    Rule("the state says which names were wanted", CURSOR, "{**found, **self._names.written()}", "found", SYNCS),
-    Rule("what is not left out any more is wanted", CURSOR, "given.pop(FILTER, None)", "given.get(None)", SYNCS),
+    Rule(
+        "the state says which names were wanted",
+        CURSOR,
+        "{**found, **wanted_names(self.config).written()}",
+        "found",
+        SYNCS,
+    ),
+    Rule("what is not left out any more is wanted", CAUTIONS, "names_in(events.get(FILTER))", "names", SYNCS),
+    Rule("names in a state are no project", CURSOR, "given.pop(FILTER, None)", "given.get(None)", SYNCS),
     Rule("wanted names stay as they are", CONFIGURATION, "value if name in (INCLUDE, EXCLUDE) else ", "", SYNCS),
     Rule(
         "wanted and unwanted names are not both set",
