@@ -78,7 +78,7 @@ def test_check_names_a_list_that_is_not_there(server: PostHogServer) -> None:
     server.posthog.faults.add(Fault(stream="cohorts", times=None, **ENDPOINT_NOT_FOUND))
     output = run("check", config=config(server.url))
     log = "\n".join(output.logs)
-    assert "Stream cohorts cannot be read: " in log
+    assert "Stream cohorts cannot be read in project 7: " in log
     assert "not for these streams: cohorts" in log
 
 

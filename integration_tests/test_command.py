@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
 from integration_tests.harness.connector import arguments, catalog, config, run_command
-from integration_tests.harness.forked import forked
+from integration_tests.harness.forked import COMMAND, forked
 from posthog_server import Fault, Key, PostHogServer, account_with, event, missing_scope
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog, configured_catalog
@@ -123,8 +122,7 @@ def test_python_has_the_same_catalog(server: PostHogServer) -> None:
 
 
 def test_version_says_name_and_version() -> None:
-    line = [sys.executable, "-m", "source_posthog.run", "--version"]
-    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"source-posthog {version('source-posthog')}")
 
 
@@ -134,6 +132,20 @@ def test_help_names_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in ("spec", "check", "discover", "read", "catalog", "--version"))
+
+
+def test_a_command_that_does_not_exist_is_answered_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        execute(["catalogue"])
+    printed = capsys.readouterr().err
+    assert all(command in printed for command in ("spec", "check", "discover", "read", "source-posthog catalog"))
+
+
+@pytest.mark.parametrize("option", ["--manifest-path", "--components-path"])
+def test_an_option_of_other_connectors_is_ignored_with_a_word(server: PostHogServer, option: str) -> None:
+    got = run_command("check", option, "other.yaml", config=config(server.url))
+    assert (got.status, got.connection[0]) == (0, "SUCCEEDED")
+    assert f"{option} is ignored: the connector has its own." in got.logs
 
 
 def test_a_command_line_that_is_not_valid_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +190,6 @@ def test_version_names_the_commit_where_it_is_known(
 # --- the two readers of a command: a program, and people at a terminal
 
 TIME = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d"
-COMMAND = [sys.executable, "-m", "source_posthog.run"]
 
 
 def at_a_terminal(line: list[str], out: Path | None) -> tuple[int, list[str]]:

@@ -127,7 +127,10 @@ def test_what_the_server_does_not_know_is_told_once_and_named_by_check() -> None
     assert len([error for error in output.errors if error.startswith("Stream surveys, project")]) == 1
     with answers_from(posthog):
         check = run("check", config=config(URL, extra_streams=["surveys"]))
-    assert any(line.startswith("Stream surveys cannot be read: ") and "PostHog of 2024" in line for line in check.logs)
+    assert any(
+        line.startswith("Stream surveys cannot be read in project 7: ") and "PostHog of 2024" in line
+        for line in check.logs
+    )
 
 
 def test_where_the_server_does_not_know_organizations_each_stream_of_theirs_fails() -> None:

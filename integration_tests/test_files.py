@@ -1,13 +1,13 @@
 """Files that are not what they should be: a sentence each, exit status 1, and never a traceback as the answer."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from integration_tests.harness.connector import Output, catalog, config, events_state, run, run_command
+from integration_tests.harness.forked import COMMAND
 from posthog_server import Fault, PostHogServer, account_with, event, missing_scope
 
 
@@ -91,12 +91,23 @@ def configured(**fields: Any) -> dict[str, Any]:
         ),
         ("catalog", configured(cursor_field="timestamp"), '`streams[0].cursor_field` must be of type "list"'),
         ("catalog", configured(stream={"name": "events"}), "`streams[0].stream.json_schema` is missing"),
+        (
+            "catalog",
+            configured(stream={"name": "events", "json_schema": 5, "supported_sync_modes": ["full_refresh"]}),
+            '`streams[0].stream.json_schema` must be of type "object"',
+        ),
         ("state", [{"type": "STREAM", "stream": {"stream_state": {}}}], "`stream.stream_descriptor` is missing"),
         ("state", [{"streamDescriptor": "events"}], '`stream.stream_descriptor` must be of type "object"'),
         (
             "state",
             {"7": {"timestamp": "2026-01-01T00:00:00Z"}},
             'it does not say of which stream. If it is that of events, write {"events": ...} around it',
+        ),
+        (
+            "state",
+            {"timestamp": "2026-01-01T00:00:00Z"},
+            "it does not say of which stream and project. If it is that of"
+            ' events, write {"events": {"the id of the project": ...}} around it',
         ),
     ],
 )
@@ -154,6 +165,5 @@ def test_an_empty_state_is_a_first_sync(server: PostHogServer, state: Any) -> No
 
 
 def test_the_command_without_arguments_explains_itself() -> None:
-
-    done = subprocess.run([sys.executable, "-m", "source_posthog.run"], capture_output=True, text=True, check=False)
+    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
     assert (done.returncode, "spec" in done.stdout, done.stderr) == (0, True, "")

@@ -1,7 +1,6 @@
 """Airbyte source connector for PostHog."""
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it; `typing` takes milliseconds in which Ctrl-C is not silent yet
 if TYPE_CHECKING:
     from source_posthog.inputs.catalog import configured_catalog
     from source_posthog.source import SourcePosthog
@@ -9,7 +8,7 @@ if TYPE_CHECKING:
 __all__ = ["SourcePosthog", "configured_catalog"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The public names, imported when one is first used: that takes a second, in which Ctrl-C is to end the command.
 
     Airbyte's CDK sets the level of its logger when it is imported; one that the program has set is kept.

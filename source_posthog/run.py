@@ -1,11 +1,10 @@
 """The command `source-posthog spec|check|discover|read|catalog`.
 
-What takes a second to import is imported when Ctrl-C already ends the process silently.
+What takes time to import is imported when Ctrl-C already ends the process silently.
 """
 
 import sys
 
-from source_posthog.command.output import CannotWrite, standard_output
 from source_posthog.command.reader import NOBODY_READS, OutputReader
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -33,6 +32,8 @@ def run() -> None:
     """
     reader = OutputReader()
     reader.watch()
+    from source_posthog.command.output import CannotWrite, standard_output
+
     try:
         with standard_output(reader.cannot_write):
             from source_posthog.command.entrypoint import main

@@ -73,10 +73,13 @@ def execute(arguments: Sequence[str], show: Callable[[str], None] = lambda _: No
 def _launch(arguments: Sequence[str], show: Callable[[str], None]) -> None:
     try:
         parsed = AirbyteEntrypoint.parse_args(list(arguments))
-    except SystemExit:
-        if {"-h", "--help"} & {*arguments[:1]}:
-            print(ALSO, end="")
+    except SystemExit as ended:
+        if arguments[0] not in ("spec", "check", "discover", "read"):
+            print(ALSO, end="", file=sys.stderr if ended.code else sys.stdout)
         raise
+    for option in ("manifest_path", "components_path"):  # of the CDK's connectors that have none of their own
+        if getattr(parsed, option, None):
+            logger.warning(f"--{option.replace('_', '-')} is ignored: the connector has its own.")
     entrypoint, errors = AirbyteEntrypoint(SourcePosthog()), sys.stderr
     with PRINT_BUFFER:
         sys.stderr = errors  # what is said there is no message; the buffer would print it among them

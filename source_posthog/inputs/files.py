@@ -55,6 +55,7 @@ def read_catalog(path: str) -> ConfiguredAirbyteCatalog:
             )
         catalog = json.loads(text)
         _require_shallow(catalog)
+        _require_schemas(catalog)
         return _loaded(ConfiguredAirbyteCatalogSerializer, catalog)
 
 
@@ -165,6 +166,15 @@ def _field_fault(path: str, message: str) -> str:
 
 def _place(error: json.JSONDecodeError) -> str:
     return f"line {error.lineno}, column {error.colno}: {error.msg.removesuffix(' at').removesuffix(' starting')}"
+
+
+def _require_schemas(catalog: Any) -> None:
+    """What the serializer refuses without a word of the field."""
+    streams = catalog.get("streams") if isinstance(catalog, dict) else None
+    for place, one in enumerate(streams if isinstance(streams, list) else []):
+        match one:
+            case {"stream": {"json_schema": schema}} if not isinstance(schema, dict):
+                raise Unexpected(f'`streams[{place}].stream.json_schema` must be of type "object"')
 
 
 def _require_shallow(content: Any) -> None:

@@ -11,6 +11,8 @@ from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 
+from source_posthog.api.errors import PostHogError
+
 # A project, or an organization, can refuse what the next one allows; a scope that is missing is refused by all.
 PARTITIONS_TO_PROBE = 3
 
@@ -39,7 +41,7 @@ def check_access(
     logger.info(f"The API key sees {len(projects)} project(s): {_first_of([project['id'] for project in projects])}")
     refused = {probe.name: error for probe in probes if (error := _refusal(probe))}
     for name, error in refused.items():
-        logger.warning(f"Stream {name} cannot be read: {error}")
+        logger.warning(_sentence(name, error))
     if len(refused) == len(probes):
         return failed(f"No stream can be read with this API key. {next(iter(refused.values()))}")
     if refused:
@@ -71,8 +73,16 @@ def refusal_of_query(probes: list[AbstractStream], logger: logging.Logger) -> Ai
         if error and error.failure_type != FailureType.transient_error:
             return error
         if error:
-            logger.warning(f"Stream {probe.name} cannot be read: {error}")
+            logger.warning(_sentence(probe.name, error))
     return None
+
+
+def _sentence(stream: str, error: AirbyteTracedException) -> str:
+    """That the stream cannot be read, where and why; not what would come of it in a sync."""
+    if not isinstance(error, PostHogError):
+        return f"Stream {stream} cannot be read: {error}"
+    project = f" in project {error.where.project}" if error.where and error.where.project else ""
+    return f"Stream {stream} cannot be read{project}: {error.reason}"
 
 
 def _refusal(probe: AbstractStream) -> AirbyteTracedException | None:

@@ -33,6 +33,7 @@ def refused(config: Any) -> str:
         ({"end_date": "2026-02-01T02:00:00+02:00"}, {"end_date": "2026-02-01T00:00:00Z"}),
         ({"start_date": "1800-01-01T02:00:00+02:00"}, {"start_date": "1900-01-01T00:00:00Z"}),
         ({"queries": [{**QUERY, "primary_key": "day"}]}, {"queries": [QUERY]}),
+        ({"queries": [{**QUERY, "cursor_field": None}]}, {"queries": [QUERY]}),
         ({"queries": [{**QUERY, "primary_key": ""}, 7]}, {"queries": [{**QUERY, "primary_key": ""}, 7]}),
     ],
     ids=repr,

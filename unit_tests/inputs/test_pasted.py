@@ -8,7 +8,8 @@ from source_posthog.inputs.pasted import Unexpected, as_states
 
 AT = "2026-01-01T00:00:00Z"
 EVENTS = {"7": {"timestamp": AT, "since": AT}}
-STREAM = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, "stream_state": EVENTS}}
+NARROWED = {**EVENTS, "filter": {"include": ["$pageview"]}}
+STREAM: dict[str, Any] = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "events"}, "stream_state": EVENTS}}
 LEGACY = {"type": "LEGACY", "data": {"events": EVENTS}}
 SHOWN = {"streamDescriptor": {"name": "events"}, "streamState": EVENTS}
 
@@ -31,17 +32,22 @@ SHOWN = {"streamDescriptor": {"name": "events"}, "streamState": EVENTS}
         ({"stateType": "legacy", "state": {"events": EVENTS}}, [LEGACY]),
         ({"events": EVENTS}, [LEGACY]),
         (EVENTS, [STREAM]),
+        (NARROWED, [{"type": "STREAM", "stream": {**STREAM["stream"], "stream_state": NARROWED}}]),
         ([], []),
         ({}, []),
         (None, []),
         ("text", ["text"]),
-        ({"timestamp": AT}, [{"timestamp": AT}]),
         ({"7": AT}, [{"7": AT}]),
     ],
     ids=repr,
 )
 def test_each_form_becomes_states_of_the_protocol(content: Any, states: list[Any]) -> None:
     assert as_states(content) == states
+
+
+def test_an_entry_of_a_project_alone_is_not_taken() -> None:
+    with pytest.raises(Unexpected, match="does not say of which stream and project"):
+        as_states({"timestamp": AT, "since": AT})
 
 
 @pytest.mark.parametrize("entry", [{"timestamp": AT}, {"since": AT}, {"ended_at": AT}, {}], ids=repr)
