@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -12,6 +13,7 @@ from functools import partial
 from queue import Empty, Queue, SimpleQueue
 from typing import Any, ParamSpec, TypeVar, cast
 
+import orjson
 from airbyte_cdk.models import (
     AirbyteCatalog,
     AirbyteMessage,
@@ -37,6 +39,7 @@ from airbyte_cdk.sources.message import InMemoryMessageRepository
 from airbyte_cdk.sources.message.concurrent_repository import ConcurrentMessageRepository
 from airbyte_cdk.sources.streams.concurrent.abstract_stream import AbstractStream
 from airbyte_cdk.sources.streams.concurrent.partitions.types import QueueItem
+from airbyte_cdk.sources.types import Record
 from airbyte_cdk.utils import AirbyteTracedException
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
@@ -54,7 +57,8 @@ from source_posthog.streams.retention import Retention
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LONGEST_QUEUE = 10_000  # records and other messages that are ready; more are not read ahead
+LONGEST_QUEUE = 10_000  # records and other messages that are ready; more are not read ahead ...
+LARGEST_QUEUE = 32_000_000  # ... nor more bytes of records, as JSON
 PATIENCE = 1.0  # seconds without a message, after which the sync counts as idle
 
 
@@ -68,6 +72,8 @@ class Output(Queue[QueueItem]):
 
     def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
         super().__init__(maxsize=LONGEST_QUEUE)
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self._abandoned = False
         self.idle = idle
         self.failures = Failures()
@@ -92,12 +98,36 @@ class Output(Queue[QueueItem]):
             raise Abandoned
         super().put(item, block, timeout)
 
+    def _qsize(self) -> int:
+        return len(self.queue) if self._bytes < LARGEST_QUEUE else self.maxsize
+
+    def _put(self, item: QueueItem) -> None:
+        self._sizes.append(_size(item))
+        self._bytes += self._sizes[-1]
+        super()._put(item)
+
+    def _get(self) -> QueueItem:
+        self._bytes -= self._sizes.popleft()
+        return super()._get()
+
     def abandon(self) -> None:
         """Let go of what is in the queue, and of the workers that wait for room in it."""
         self._abandoned = True
         with self.mutex:
             self.queue.clear()
+            self._sizes.clear()
+            self._bytes = 0
             self.not_full.notify_all()
+
+
+def _size(item: QueueItem) -> int:
+    """About how many bytes a record takes; 0 for all else."""
+    if not isinstance(item, Record):
+        return 0
+    try:
+        return len(orjson.dumps(item.data, default=str))
+    except TypeError:  # an integer of more than 64 bits, or half a surrogate pair
+        return len(str(item.data))
 
 
 class Workers(Executor):
