@@ -17,6 +17,7 @@ from posthog_server import (
     Fault,
     PostHogServer,
     Reply,
+    Seen,
     account_with,
     event,
     make_events,
@@ -238,6 +239,37 @@ def test_an_answer_that_cannot_be_true_fails_its_window_and_can_be_tried_again(n
         second = read(server, "events", state=first.state)
     require_honest_states(first, made)
     assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "an error beside no rows": ({"error": "Out of memory", "results": []}, "answers with an error (Out of memory)"),
+    "an earlier answer": ({"is_cached": True}, "an earlier answer (`is_cached`)"),
+    "an empty page with more to come": ({"hasMore": True, "results": []}, "an empty page says that there is more"),
+    "more of another type": ({"hasMore": "no"}, "does not say whether there is more (`hasMore`)"),
+    "a limit that is none": ({"limit": 0}, "its `limit` (0) is not a number of rows"),
+    "no list of rows": ({"results": None}, "no list of `results`"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_an_answer_by_query_that_contradicts_itself_fails_its_window_and_can_be_tried_again(name: str) -> None:
+    changed, reason = CONTRADICTIONS[name]
+    made, queried = account(), partial(read, events_api="query")
+    with PostHogServer(made) as server:
+        bad = server.posthog.faults.add(
+            Fault(stream="query", project_id=7, times=None, when=is_of_rows, **rewrite(lambda body: body | changed))
+        )
+        first = queried(server, "events")
+        assert (first.status, {project for project, _ in first.keys("events")}) == (1, {8})
+        assert reason in first.errors[0]
+        bad.times = 0
+        second = queried(server, "events", state=first.state)
+    require_honest_states(first, made)
+    assert sorted(set(first.keys("events")) | set(second.keys("events"))) == expected_keys(made)["events"]
+
+
+def is_of_rows(seen: Seen) -> bool:
+    return bool(seen.body and seen.body["query"]["kind"] == "EventsQuery")
 
 
 @pytest.mark.parametrize("body", [[], {}, None, 7, "text"], ids=["list", "object", "null", "number", "text"])

@@ -195,6 +195,26 @@ def test_a_database_that_stays_under_heavy_load_ends_with_its_own_advice(posthog
     assert "PostHog's database is under heavy load: run the sync when it is less busy." in error
 
 
+@pytest.mark.parametrize("stream", ["query", "persons", "q"])
+def test_what_always_has_too_many_bytes_ends_with_its_own_advice(
+    posthog: PostHog, waits: list[float], stream: str
+) -> None:
+    asked = "persons" if stream == "persons" else "query"
+    posthog.faults.add(
+        Fault(stream=asked, times=None, when=lambda seen: "GROUP" not in str(seen.body), **too_many_bytes())
+    )
+    (error, *_) = read(stream, queries=[SQL]).errors
+    assert "The query would read too many bytes" in error
+    assert "PostHog refuses to read so many bytes, however little is asked for at a time" in error
+    assert "busy" not in error
+
+
+def test_a_database_that_stays_unavailable_ends_with_its_own_advice(posthog: PostHog, waits: list[float]) -> None:
+    posthog.faults.add(Fault(stream="cohorts", times=None, **database_unavailable()))
+    (error, *_) = read("cohorts").errors
+    assert "HTTP 503, The database is temporarily unavailable. PostHog's database is not available: run the" in error
+
+
 def is_of_rows(seen: Any) -> bool:
     """A count of events is not waited for."""
     return not seen.body or seen.body["query"]["kind"] == "EventsQuery"

@@ -105,10 +105,12 @@ class PostHogErrorHandler(DefaultErrorHandler):
         is_too_late = isinstance(response_or_exception, requests.ReadTimeout) and self.unretried_codes
         if not is_too_late and status not in self.unretried_codes:
             return
-        words = trouble_of(response_or_exception, self.sync.answers).words
+        trouble = trouble_of(response_or_exception, self.sync.answers)
         # A server that is down says 500 to whatever it is asked.
-        self.sync.health.troubled(self._stream, Trouble(words, too_slow=status != requests.codes.server_error))
-        raise (NotAccepted if status == requests.codes.bad_request else TooSlow)(words)
+        self.sync.health.troubled(self._stream, Trouble(trouble.words, too_slow=status != requests.codes.server_error))
+        if status == requests.codes.bad_request:
+            raise NotAccepted(trouble.words)
+        raise TooSlow(trouble.words, trouble.own_advice)
 
     def _interpret_refusal(self, response: requests.Response) -> ErrorResolution:
         if response.status_code < 400:

@@ -21,12 +21,18 @@ CROWDED = "Other queries of the project occupy all of PostHog's query slots: run
 # Codes of errors that are told apart (docs/posthog-server.md).
 BUDGET_EXCEEDED = "api_queries_budget_exceeded"
 TOO_MANY_BYTES = "too_many_bytes"
+DATABASE_UNAVAILABLE = "database_unavailable"
 OVER_BUDGET = (
     "The project has used up the bytes that PostHog lets API queries read in an hour, whoever asked them: run the sync "
     "later or for fewer projects, let your own in `queries` read less, set `events_api` to list, which that budget "
     "does not count, or choose a larger plan."
 )
 UNDER_LOAD = "PostHog's database is under heavy load: run the sync when it is less busy."
+UNAVAILABLE = "PostHog's database is not available: run the sync later; if this persists, ask whoever runs PostHog."
+TOO_HEAVY = (
+    "PostHog refuses to read so many bytes, however little is asked for at a time: let your own in `queries` read "
+    "less; for events set `events_api` to list, which has no such limit."
+)
 
 
 @dataclass(frozen=True)
@@ -89,15 +95,16 @@ def trouble_of(response_or_exception: requests.Response | Exception | None, answ
             requested=_requested_wait(response, detail),
             crowded=crowded,
             over_budget=over_budget,
-            own_advice=CROWDED if crowded else OVER_BUDGET if over_budget else _own_advice(response, answers),
+            own_advice=CROWDED if crowded else _own_advice(response, answers),
         )
     unreachable = isinstance(response_or_exception, requests.ConnectionError)
     return Trouble(fault_in_words(response_or_exception), unreachable=unreachable)
 
 
 def _own_advice(response: requests.Response, answers: Answers) -> str:
+    by_code = {BUDGET_EXCEEDED: OVER_BUDGET, TOO_MANY_BYTES: TOO_HEAVY, DATABASE_UNAVAILABLE: UNAVAILABLE}
     is_loaded = meant_status(response, answers) == 503 != response.status_code
-    return UNDER_LOAD if is_loaded else ""
+    return by_code.get(answers.code(response), UNDER_LOAD if is_loaded else "")
 
 
 def _requested_wait(response: requests.Response, detail: str) -> float | None:

@@ -98,7 +98,7 @@ class PostHogRequester(HttpRequester):
                 try:
                     return self.send_request(**options)
                 except TooSlow as slow:
-                    wait = self._backoff.wait(Trouble(str(slow), too_slow=True), attempt)
+                    wait = self._backoff.wait(Trouble(str(slow), too_slow=True, own_advice=slow.advice), attempt)
                 self.sync.wait(wait)
         raise AssertionError("unreachable")
 

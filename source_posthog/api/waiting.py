@@ -69,7 +69,7 @@ class PostHogBackoff(BackoffStrategy):
         is_slow = trouble.unreachable or trouble.too_slow
         tries = TRIES_OF_CHECK if self.sync.is_check and is_slow else self.max_attempts
         if attempt_count >= tries if not trouble.throttled else waited > limit:
-            advice = (self.too_slow_advice if trouble.too_slow else "") or trouble.advice
+            advice = trouble.own_advice or (self.too_slow_advice if trouble.too_slow else "") or trouble.advice
             raise PostHogError(
                 f"no usable answer in {attempt_count} tries, the last one: {trouble.words}. {advice}",
                 FailureType.transient_error,

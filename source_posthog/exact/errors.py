@@ -21,7 +21,14 @@ class Unanswered(Exception):
 
 
 class TooSlow(Unanswered):
-    """PostHog could not answer for so much in time."""
+    """PostHog could not answer for so much in time.
+
+    `advice`: what to do where it stays so, in a sentence; "" where that is what one does otherwise.
+    """
+
+    def __init__(self, words: str = "", advice: str = "") -> None:
+        super().__init__(words)
+        self.advice = advice
 
 
 class TooLarge(Unanswered):
