@@ -191,6 +191,10 @@ def row_l(full: bool) -> Iterator[Row]:
                 run = require_all(read(OURS, on, START, events_api=way), number * projects)
                 what = f"peak memory, MB, {size / 1e6:g} MB x {number} x {projects}, {way}"
                 yield Row("l", what, run.memory, None, run.memory, f"<= {most}", run.memory <= most)
+            if projects > 1:
+                run = require_all(read(OURS, on, START, pause=15), number * projects)
+                what = "the same by list, where nobody takes the output for 15 s"
+                yield Row("l", what, run.memory, None, run.memory, f"<= {most}", run.memory <= most)
 
 
 def row_m(full: bool) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -83,8 +84,15 @@ class Run:
     bytes_read: int = 0
 
 
-def read(command: Path, on: Server, start_date: str, state: list[dict[str, Any]] | None = None, **options: Any) -> Run:
-    """Read the events with `command`. Raises where it fails."""
+def read(
+    command: Path,
+    on: Server,
+    start_date: str,
+    state: list[dict[str, Any]] | None = None,
+    pause: float = 0,
+    **options: Any,
+) -> Run:
+    """Read the events with `command`. Raises where it fails. `pause`: seconds in which nobody takes its output."""
     on.reset()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -94,7 +102,11 @@ def read(command: Path, on: Server, start_date: str, state: list[dict[str, Any]]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         with (folder / "out").open("wb") as out:
             begin = time.monotonic()
-            process = subprocess.Popen(line, stdout=out, cwd=folder, env=environment)
+            process = subprocess.Popen(line, stdout=subprocess.PIPE if pause else out, cwd=folder, env=environment)
+            if process.stdout:
+                out.write(process.stdout.readline())
+                time.sleep(pause)
+                shutil.copyfileobj(process.stdout, out)
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.monotonic() - begin
         if status:
