@@ -67,6 +67,8 @@ def test_catalog_prints_all_streams_or_those_that_are_named(capsys: pytest.Captu
 def test_catalog_says_which_streams_there_are_where_one_is_not_among_them() -> None:
     with pytest.raises(AirbyteTracedException, match=r"do not exist: dashboards\..* the streams are projects, cohorts"):
         execute(["catalog", "dashboards"])
+    with pytest.raises(AirbyteTracedException, match=r"do not exist: evnts\. Did you mean `events`\? Else refresh"):
+        execute(["catalog", "evnts"])
 
 
 def test_catalog_goes_by_a_configuration_where_one_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
