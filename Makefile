@@ -20,7 +20,7 @@ test: $(STAMP)
 
 # Seconds, for the loop while you write: the core with fewer random cases, the units, and a few whole syncs.
 test-fast: $(STAMP)
-	@WINDOWS=250 SYNCS=100 TABLES=100 $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
+	@PROOF=fast $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
 
 # What needs other programs (PyAirbyte, Dagster, Postgres, the steps of the image), and the documents.
 ecosystem: $(STAMP)

@@ -6,7 +6,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tools.proof import LONG, covering
+from tools.proof import FAST, LONG, covering
 
 # The tests of these share what takes seconds to make, or an environment into which each run installs the connector.
 TOGETHER = ("ecosystem_tests/test_image.py", "ecosystem_tests/test_earlier_versions.py")
@@ -24,11 +24,15 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no typ
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without PROOF=long, leave out all of a `matrix` but each value once, and else what is marked `only_long`."""
+    """Without PROOF=long, leave out all of a `matrix` but each value once, and else what is marked `only_long`; with
+    PROOF=fast, what is marked `slow` as well."""
     if LONG:
         return
     left_out, matrices = set[pytest.Item](), defaultdict(list)
     for item in items:
+        if FAST and item.get_closest_marker("slow"):
+            left_out.add(item)
+            continue
         if isinstance(item, pytest.Function) and item.get_closest_marker("matrix"):
             matrices[item.nodeid.partition("[")[0]].append(item)
         elif item.get_closest_marker("only_long"):

@@ -75,6 +75,7 @@ print(SourcePosthog().check(None, config(sys.argv[1])).status.value, logging.get
 """
 
 
+@pytest.mark.slow
 def test_a_level_of_the_log_that_a_program_has_set_is_kept(server: PostHogServer) -> None:
     line = [sys.executable, "-c", LEVELS, server.url]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
@@ -90,6 +91,7 @@ launch(SourcePosthog(), sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_so_is_one_that_is_set_before_launch(server: PostHogServer, tmp_path: Path) -> None:
     line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events", "projects"))
     done = subprocess.run([sys.executable, "-c", LAUNCHED, *line], capture_output=True, text=True, check=True)

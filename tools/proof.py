@@ -1,6 +1,8 @@
-"""How much a run of the tests proves: enough cases to notice every broken rule, or with PROOF=long all of them.
+"""How much a run of the tests proves: enough cases to notice every broken rule, with PROOF=long all of them, with
+PROOF=fast a few.
 
-`make mutants` shows that the few are enough; `make prove` tries the many. What a test asserts is the same in both.
+`make mutants` shows that the usual ones are enough; `make prove` tries the many, `make test-fast` the few. What a test
+asserts is the same in each.
 """
 
 import os
@@ -9,12 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-LONG = os.environ.get("PROOF") == "long"
+LONG, FAST = (os.environ.get("PROOF") == kind for kind in ("long", "fast"))
 
 
 def cases(name: str, few: int, many: int) -> int:
     """So many random cases: as the variable `name` of the environment says where it is set."""
-    return int(os.environ.get(name, many if LONG else few))
+    return int(os.environ.get(name, many if LONG else few // 5 if FAST else few))
 
 
 def covering(items: list[pytest.Function]) -> Iterator[pytest.Function]:

@@ -180,6 +180,7 @@ def test_the_connector_declares_what_it_imports_and_nothing_else() -> None:
     assert distributions(imports("source_posthog")) | below_requests == declared()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["posthog_server", "tools", "integration_tests", "ecosystem_tests", "unit_tests"])
 def test_the_tests_import_only_what_is_declared(folder: str) -> None:
     # PyAirbyte, ClickHouse, Dagster with its example's `definitions`, and DuckDB.
@@ -188,6 +189,7 @@ def test_the_tests_import_only_what_is_declared(folder: str) -> None:
     assert distributions(imports(folder) - of_another_environment) <= connectors | developers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_lock_can_be_installed_on_every_supported_python(python: str) -> None:
     """As far as the libraries that are installed here can say."""

@@ -58,6 +58,7 @@ def test_every_private_name_is_of_the_package_or_listed() -> None:
     assert used - ours <= listed
 
 
+@pytest.mark.slow
 def test_what_is_overridden_is_listed() -> None:
     """An attribute or a method of ours that the CDK's class has as well."""
     listed = {name.rpartition(".")[2] for name in PRIVATE_NAMES}

@@ -170,6 +170,7 @@ def test_a_page_whose_strings_have_thousands_of_brackets_costs_no_more_than_twic
     assert odd_length / len(odd) <= 2 * length / len(plain) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*ODD.values(), ":1234567890123456789" * 100], ids=[*ODD, "none, but numbers"])
 def test_twice_the_rows_cost_twice_as_much(text: str) -> None:
     (calls, length), (twice_calls, twice_length) = (looked_at(page_of(text, rows)) for rows in (1000, 2000))

@@ -28,6 +28,7 @@ def lint(file: Path, code: str) -> str:
 
 
 @BOTH
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

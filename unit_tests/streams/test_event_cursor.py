@@ -209,6 +209,7 @@ def states_of(projects: int, entries: int, *covers: tuple[int, int]) -> int:
     return len(list(messages.consume_queue()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("projects", "entries", "covers", "states"),
     [

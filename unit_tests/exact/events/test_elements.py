@@ -77,6 +77,7 @@ def require_the_same(chain: str) -> None:
     assert elements_of(chain) == expected, repr(chain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ['"', "\\a", '\\"', '="\\"', 'x="', 'a;"', "a:", "\n", ":a=", ". "])
 def test_a_long_chain_takes_no_more_than_its_length(part: str) -> None:
     """Those that try one way to read it after the other never come to an end here."""

@@ -84,6 +84,7 @@ def test_a_stop_in_a_dense_window_costs_no_more_than_so_many_pages(shape: str, p
     assert most_in_hand(batches(server, START, END)) <= pages * 100
 
 
+@pytest.mark.slow
 def test_parts_cost_at_most_3_percent_more_requests_for_150_000_events() -> None:
     events = density("uniform", 150_000)
     whole, parts = EventsList(events), EventsList(events)
@@ -127,6 +128,7 @@ BURSTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instants", BURSTS.values(), ids=BURSTS)
 def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[datetime]) -> None:
     server = Pages(instants, 100)
@@ -135,6 +137,7 @@ def test_bursts_are_found_for_few_requests_and_read_in_parts_too(instants: list[
     assert server.requests <= most * len(instants) / 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [10_000, pytest.param(20_000, marks=pytest.mark.only_long)])
 def test_large_pages_are_read_in_parts_too_for_few_requests(size: int) -> None:
     server = Pages(bursts((0, 30, 400_000)), size)

@@ -1,6 +1,5 @@
 """A day that is read in the order of storage: every event once, whatever its keys and whatever happens meanwhile."""
 
-import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -21,10 +20,11 @@ from source_posthog.exact.events.storage_order import (
     read_day,
     segments,
 )
+from tools.proof import cases
 from unit_tests.exact.events.stored import NAMES, Stored, keys_of, new_row, random_rows
 from unit_tests.exact.events.support import DAY, HOUR, START, US
 
-DAYS = int(os.environ.get("WINDOWS", 10_000 if os.environ.get("PROOF") == "long" else 500))
+DAYS = cases("WINDOWS", 500, 10_000)
 TODAY = Query(7, START, START + DAY)
 
 
@@ -88,7 +88,7 @@ def test_what_was_there_all_the_time_is_read_once_whatever_arrives_or_goes(seed:
 
 def test_a_server_that_is_too_slow_for_many_is_asked_for_fewer() -> None:
     rng = random.Random("slow")
-    for _ in range(20):
+    for _ in range(max(DAYS // 50, 5)):
         stored = Stored(random_rows(rng, 300), cap=200, largest=rng.randint(7, 60))
         try:
             parts = read(stored)

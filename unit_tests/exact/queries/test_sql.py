@@ -89,6 +89,7 @@ def test_posthogs_parser_finds_the_limit_that_is_refused(text: str) -> None:
 QUERIES = cases("QUERIES", 60, 600)
 
 
+@pytest.mark.slow
 def test_the_limits_of_random_queries_are_those_that_posthogs_parser_finds() -> None:
     rng = random.Random(4)
     read = limited = 0

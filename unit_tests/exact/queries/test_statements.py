@@ -54,6 +54,7 @@ def test_an_incremental_page_has_no_row_without_a_cursor_and_none_before_the_sta
 ORDERS = list(itertools.permutations(TYPES, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ORDERS if LONG else ORDERS[::5], ids="-".join)
 def test_posthogs_parser_reads_every_page_and_no_value_is_in_it(columns: tuple[str, ...]) -> None:
     for cursor in (None, keys(columns[0])[0]):
