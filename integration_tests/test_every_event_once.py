@@ -332,7 +332,7 @@ def test_events_behind_a_short_page_without_next_are_read(number: int, span: int
 @pytest.mark.matrix
 @pytest.mark.parametrize("burst", [499, 500, 700, 999, 1000])
 def test_events_behind_a_burst_in_the_last_minute_are_read_where_next_is_a_lie(burst: int) -> None:
-    events = spread(burst, NOW - MINUTE + 1, NOW) + spread(2500, BOUNDARY, BOUNDARY + DAY)
+    events = spread(burst, NOW - MINUTE + 1, NOW) + spread(1200, BOUNDARY, BOUNDARY + DAY)
     require_every_event_once(Case({1: events}, NOW, cap=1000))
 
 

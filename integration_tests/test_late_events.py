@@ -206,6 +206,7 @@ def test_a_sync_that_ends_anywhere_loses_no_late_event(stop: int) -> None:
     assert set(new) | set(newer) <= set(part.keys("events")) | set(rest.keys("events"))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("workers", [2, 10, 40])
 def test_a_late_days_that_is_not_read_whole_does_not_make_the_next_sync_read_what_was_new_again(
     way: Way, workers: int

@@ -28,8 +28,8 @@ PROJECTS = (1, 2, 3)
 def made() -> Account:
     rng = random.Random(5)
     return account_with(
-        {project: make_events(900, rng, start=START, span=59 * DAY, project=project) for project in PROJECTS},
-        persons={project: make_persons(2100, rng, project) for project in PROJECTS},
+        {project: make_events(400, rng, start=START, span=59 * DAY, project=project) for project in PROJECTS},
+        persons={project: make_persons(1050, rng, project) for project in PROJECTS},
     )
 
 
