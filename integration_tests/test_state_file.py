@@ -1,20 +1,15 @@
 """The state of the next sync is what this one printed, in whatever form it is given."""
 
 import json
-import os
-import shlex
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer
 
-from integration_tests.harness.connector import Output, catalog, config, events_state, output, project_state, run
+from integration_tests.harness.connector import Output, catalog, config, events_state, project_state, run
 from integration_tests.harness.in_process import answers_from, read
 from integration_tests.harness.visits import VISITS, instant, posthog_with_visits
 from integration_tests.harness.visits import read as read_queries
@@ -22,8 +17,6 @@ from posthog_server import DAY, PostHogServer, account_with, event
 from posthog_server import microseconds as at
 from posthog_server.clickhouse import ClickHouse
 from source_posthog import SourcePosthog
-
-ROOT = Path(__file__).parents[1]
 
 
 def ago(days: int) -> str:
@@ -149,30 +142,6 @@ def test_a_state_that_a_full_refresh_does_not_use_is_said(server: PostHogServer)
     assert (got.status, len(got.records("events")), warnings(got)) == (0, 2, [])
     said = "The state of stream events is not used, since the catalog has `sync_mode` full_refresh."
     assert got.logs.count(said) == 1
-
-
-def readme_recipe() -> list[str]:
-    """The commands of README's shell blocks that read, as they stand there."""
-    text = (ROOT / "README.md").read_text().replace("\\\n", "")
-    return [line for line in text.splitlines() if line.startswith(("source-posthog catalog ", "source-posthog read "))]
-
-
-def test_the_recipe_of_the_readme_goes_on_from_the_first_sync(server: PostHogServer, tmp_path: Path) -> None:
-    command = tmp_path / "source-posthog"
-    command.write_text(
-        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {sys.executable} -m source_posthog.run "$@"\n'
-    )
-    command.chmod(0o755)
-    (tmp_path / "config.json").write_text(json.dumps(config(server.url, **ONE_WINDOW)))
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    server.posthog.account = account_with({7: [event(ago(57)), event(ago(27))], 8: [event(ago(26))]})
-    for line in readme_recipe():
-        subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment, check=True, timeout=300)
-        if " read " in line:
-            server.posthog.account.projects[7].add_events([event(ago(20))])
-    printed = [output((tmp_path / name).read_text(), 0) for name in ("first.jsonl", "second.jsonl")]
-    # The second begins with the last event of each project, and finds the one that is new.
-    assert [len(one.records("events")) for one in printed] == [3, 3]
 
 
 # --- forms of other versions, and of the CDK
