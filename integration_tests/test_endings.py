@@ -1,12 +1,11 @@
 """When nobody reads any more, or nothing can be written, the connector ends: within seconds, without a traceback."""
 
 import json
+import os
 import random
-import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer
 
 from integration_tests.harness import dense as dense_days
 from integration_tests.harness.connector import arguments, catalog, config
-from integration_tests.harness.forked import COMMAND, forked
+from integration_tests.harness.forked import Piped, forked, piped, status_of
 from integration_tests.harness.in_process import URL, answers_from
 from posthog_server import (
     DAY,
@@ -97,24 +96,32 @@ def process(*line: str) -> Iterator[subprocess.Popen[str]]:
             running.kill()
 
 
+class Reading:
+    """The command `source-posthog read`, whose output nobody reads but the test."""
+
+    def __init__(self, running: Piped, errors: Path) -> None:
+        self._running, self._errors = running, errors
+
+    def first_line(self) -> bytes:
+        return self._running.stdout.readline()
+
+    def close_its_output(self) -> None:
+        self._running.stdout.close()
+
+    def send_signal(self, number: int) -> None:
+        assert self._running.process.pid
+        os.kill(self._running.process.pid, number)
+
+    def end(self) -> tuple[int, str]:
+        """Its status, and what it said on standard error."""
+        return status_of(self._running.process), self._errors.read_text()
+
+
 @contextmanager
-def reading(url: str, *streams: str) -> Iterator[subprocess.Popen[str]]:
-    """The command `source-posthog read`."""
-    with tempfile.TemporaryDirectory() as folder:
-        line = arguments(Path(folder), "read", config=config(url), catalog=catalog(*streams))
-        with process("-m", "source_posthog.run", *line) as running:
-            yield running
-
-
-def first_line(running: subprocess.Popen[str]) -> str:
-    assert running.stdout is not None
-    return running.stdout.readline()
-
-
-def end_of(running: subprocess.Popen[str]) -> tuple[int, str]:
-    """Its status, and what it said on stderr."""
-    assert running.stderr is not None
-    return running.wait(ENOUGH), running.stderr.read()
+def reading(url: str, folder: Path, *streams: str) -> Iterator[Reading]:
+    line = arguments(folder, "read", config=config(url), catalog=catalog(*streams))
+    with piped(line, str(folder / "errors")) as running:
+        yield Reading(running, folder / "errors")
 
 
 SITUATIONS = pytest.mark.parametrize(
@@ -123,38 +130,44 @@ SITUATIONS = pytest.mark.parametrize(
 
 
 @SITUATIONS
-def test_the_command_ends_when_the_other_end_of_its_pipe_is_closed(server: Moments, stream: str) -> None:
-    with reading(server.url, stream) as running:
-        assert json.loads(first_line(running))
+def test_the_command_ends_when_the_other_end_of_its_pipe_is_closed(
+    server: Moments, stream: str, tmp_path: Path
+) -> None:
+    with reading(server.url, tmp_path, stream) as running:
+        assert json.loads(running.first_line())
         assert server.of(stream).wait(ENOUGH)
-        assert running.stdout is not None
-        running.stdout.close()
-        assert end_of(running) == (141, "")
+        running.close_its_output()
+        assert running.end() == (141, "")
 
 
 @SITUATIONS
-def test_the_command_ends_with_130_after_ctrl_c_also_when_nobody_takes_its_output(server: Moments, stream: str) -> None:
-    with reading(server.url, stream) as running:
-        assert json.loads(first_line(running))
+def test_the_command_ends_with_130_after_ctrl_c_also_when_nobody_takes_its_output(
+    server: Moments, stream: str, tmp_path: Path
+) -> None:
+    with reading(server.url, tmp_path, stream) as running:
+        assert json.loads(running.first_line())
         assert server.of(stream).wait(ENOUGH)
         running.send_signal(signal.SIGINT)
-        assert end_of(running) == (130, "")
+        assert running.end() == (130, "")
 
 
-def test_the_command_ends_with_130_after_ctrl_c_while_it_lists_the_projects(server: Moments) -> None:
+def test_the_command_ends_with_130_after_ctrl_c_while_it_lists_the_projects(server: Moments, tmp_path: Path) -> None:
+    """In an interpreter of its own, as a shell starts it."""
     server.refuse("projects")
-    with reading(server.url, "events") as running:
+    line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events"))
+    with process("-m", "source_posthog.run", *line) as running:
         assert server.throttled.wait(ENOUGH)
         running.send_signal(signal.SIGINT)
-        assert end_of(running) == (130, "")
+        assert running.communicate(timeout=ENOUGH)[1] == ""
+        assert running.returncode == 130
 
 
-def test_the_command_ends_with_143_after_sigterm(server: Moments) -> None:
-    with reading(server.url, "cohorts") as running:
-        assert json.loads(first_line(running))
+def test_the_command_ends_with_143_after_sigterm(server: Moments, tmp_path: Path) -> None:
+    with reading(server.url, tmp_path, "cohorts") as running:
+        assert json.loads(running.first_line())
         assert server.throttled.wait(ENOUGH)
         running.send_signal(signal.SIGTERM)
-        assert end_of(running) == (143, "")
+        assert running.end() == (143, "")
 
 
 EARLY = """
@@ -196,16 +209,8 @@ def test_a_full_disk_is_one_sentence(server: Moments, command: str, tmp_path: Pa
 def test_a_file_that_may_not_grow_is_one_sentence_and_what_it_has_is_valid(server: Moments, tmp_path: Path) -> None:
     line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events"))
     limit = 200_000
-    with (tmp_path / "out").open("wb") as out:
-        done = subprocess.run(
-            [*COMMAND, *line],
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        )
-    assert (done.returncode, done.stderr) == (1, NO_ROOM.replace("No space left on device", "File too large"))
+    done = forked(line, str(tmp_path / "out"), largest=limit)
+    assert done == (1, NO_ROOM.replace("No space left on device", "File too large"))
     *lines, last = (tmp_path / "out").read_bytes().split(b"\n")
     assert all(json.loads(one) for one in lines)
     assert limit - 20_000 < sum(map(len, [*lines, last])) + len(lines) <= limit
@@ -308,7 +313,9 @@ def test_such_a_program_keeps_none_that_waits_for_a_throttle_either(by_ranges: N
         running = threads_of(before)
         assert {thread.name.partition("-")[0] for thread in running} == {"worker", "ahead"}
         stop_by_close(messages)
-        for thread in running:
+        for thread in [*running, *threads_of(before)]:
+            thread.join(ENOUGH)
+        for thread in threads_of(before):  # which a worker began meanwhile
             thread.join(ENOUGH)
     assert threads_of(before) == []
 

@@ -99,7 +99,13 @@ launch(SourcePosthog(), sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("key", [f"{SECRET}\n", f"{SECRET}\n{SECRET}"], ids=["at the end", "within"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(f"{SECRET}\n", id="at the end", marks=pytest.mark.only_long),
+        pytest.param(f"{SECRET}\n{SECRET}", id="within"),
+    ],
+)
 def test_a_key_with_a_newline_is_in_no_fatal_line(server: PostHogServer, tmp_path: Path, key: str) -> None:
     server.posthog.faults.add(Fault(stream="projects", times=None, status=403, body={"detail": f"no: {key}"}))
     line = arguments(tmp_path, "read", config=config(server.url, api_key=key), catalog=catalog("events"))

@@ -6,11 +6,16 @@ environment, files, output and exit status. The image's and the documents' tests
 
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from signal import SIGKILL
+from typing import BinaryIO
 from unittest.mock import patch
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -31,18 +36,40 @@ def run_forked(arguments: list[str], constants: Mapping[str, int]) -> tuple[str,
         return out.read_text() + errors, status
 
 
-def forked(arguments: list[str], out: str, constants: Mapping[str, int] | None = None) -> tuple[int, str]:
-    """The status of `source-posthog ARGUMENTS > OUT`, and what it prints on standard error. Raises as `run_forked`."""
+def forked(
+    arguments: list[str], out: str, constants: Mapping[str, int] | None = None, largest: int = 0
+) -> tuple[int, str]:
+    """The status of `source-posthog ARGUMENTS > OUT`, and what it prints on standard error. Raises as `run_forked`.
+
+    `largest`: the bytes that its files may have.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        err = Path(folder) / "err"
-        process = FORKS.Process(target=_run, args=(arguments, out, str(err), dict(os.environ), constants or {}))
-        process.start()
-        process.join(LONGEST_RUN)
-        status = process.exitcode
-        if status is None:
-            process.kill()
-            raise TimeoutError(f"source-posthog {' '.join(arguments)} did not end")
-        return status, err.read_text()
+        errors = Path(folder) / "errors"
+        process = started(arguments, out, str(errors), constants, largest)
+        return status_of(process), errors.read_text()
+
+
+@contextmanager
+def piped(arguments: list[str], errors: str, constants: Mapping[str, int] | None = None) -> Iterator["Piped"]:
+    """`source-posthog ARGUMENTS 2> ERRORS`, whose output nobody reads but the test; killed where it still runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "pipe"
+        os.mkfifo(pipe)
+        process = started(arguments, str(pipe), errors, constants)
+        with pipe.open("rb") as stdout:
+            try:
+                yield Piped(process, stdout)
+            finally:
+                process.kill()
+                process.join(LONGEST_RUN)
+
+
+@dataclass
+class Piped:
+    """A process, and the end of its pipe from which its standard output is read."""
+
+    process: BaseProcess
+    stdout: BinaryIO
 
 
 def until_killed(
@@ -53,30 +80,52 @@ def until_killed(
 
     The last one may be torn, and is left out then: no destination takes such a line.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        pipe = Path(folder) / "pipe"
-        os.mkfifo(pipe)
-        line = (arguments, str(pipe), os.devnull, dict(os.environ), constants)
-        process = FORKS.Process(target=_run, args=line)
-        process.start()
-        with pipe.open("rb") as printed:
-            read = list(take(printed))
-            process.kill()
-            read += [line for line in printed if line.endswith(b"}\n")]
-        process.join(LONGEST_RUN)
-        assert process.exitcode == -SIGKILL, "it ended before it could be killed"
+    with piped(arguments, os.devnull, constants) as running:
+        read = list(take(running.stdout))
+        running.process.kill()
+        read += [line for line in running.stdout if line.endswith(b"}\n")]
+        running.process.join(LONGEST_RUN)
+        assert running.process.exitcode == -SIGKILL, "it ended before it could be killed"
         return read
 
 
-def _run(arguments: list[str], out: str, err: str, environment: dict[str, str], constants: Mapping[str, int]) -> None:
+def started(
+    arguments: list[str], out: str, errors: str, constants: Mapping[str, int] | None = None, largest: int = 0
+) -> BaseProcess:
+    """`source-posthog ARGUMENTS > OUT 2> ERRORS`, which has just begun. Each can be a file, a pipe or a terminal."""
+    line = (arguments, out, errors, dict(os.environ), constants or {}, largest)
+    process = FORKS.Process(target=_run, args=line)
+    process.start()
+    return process
+
+
+def status_of(process: BaseProcess) -> int:
+    """The exit status. Raises TimeoutError where it does not end."""
+    process.join(LONGEST_RUN)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError("source-posthog did not end")
+    return process.exitcode
+
+
+def _run(
+    arguments: list[str],
+    out: str,
+    errors: str,
+    environment: dict[str, str],
+    constants: Mapping[str, int],
+    largest: int,
+) -> None:
     os.environ.clear()  # that of whoever forks these processes, as it was when it began
     os.environ.update(environment)
     for name, value in constants.items():
         patch(name, value).start()
-    for path, descriptor in ((out, 1), (err, 2)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    for path, descriptor in ((out, 1), (errors, 2)):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY)
         os.dup2(file, descriptor)
         os.close(file)
+    if largest:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     sys.argv = ["source-posthog", *arguments]
     from source_posthog.run import run
 

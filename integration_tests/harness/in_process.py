@@ -152,7 +152,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
     """Each state in `got` that covers an event of `due` which was not emitted before it, in words.
 
     A state covers what is older than it: the next sync reads its own instant again. One that still is as in `state`,
-    where the sync began, covers only what earlier syncs emitted. It can be in a form that only the connector knows.
+    where the sync began, by project or for all at once, covers only what earlier syncs emitted.
     """
     given: set[tuple[int, str]] = set()
     wrong = []
@@ -164,7 +164,7 @@ def unread_states(got: list[dict[str, Any]], due: Mapping[int, list[Event]], sta
             reached = message["state"]["stream"]["stream_state"]
             for project, events in due.items():
                 entry = reached.get(str(project), {})
-                if entry and entry["timestamp"] != state.get(str(project), {}).get("timestamp"):
+                if entry and entry["timestamp"] != state.get(str(project), state).get("timestamp"):
                     covered = (instant(entry["timestamp"]) - EPOCH) // timedelta(microseconds=1)
                     missing = [one for one in events if one.at < covered and (project, one.id) not in given]
                     if missing:
