@@ -1,5 +1,6 @@
 """Which cases of a matrix run, and how the tests are spread over workers."""
 
+import gc
 from collections import defaultdict
 
 import pytest
@@ -9,7 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 from tools.proof import FAST, LONG, covering
 
 # The tests of these share what takes seconds to make, or an environment into which each run installs the connector.
-TOGETHER = ("ecosystem_tests/test_image.py", "ecosystem_tests/test_earlier_versions.py")
+TOGETHER = (
+    "ecosystem_tests/test_image.py",
+    "ecosystem_tests/test_earlier_versions.py",
+    "integration_tests/test_storage_order_clickhouse.py",
+)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
@@ -41,3 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out |= set(matrix).difference(covering(matrix))
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now is there for good, and is not looked through again by each collection of garbage."""
+    gc.collect()
+    gc.freeze()
