@@ -1,6 +1,7 @@
 """What the command has beyond the CDK's: `catalog`, `--version`, lines of one form, and a word for people."""
 
 import json
+import logging
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from airbyte_cdk.logger import PRINT_BUFFER
 from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
@@ -21,6 +23,7 @@ from posthog_server import Fault, Key, PostHogServer, account_with, event, missi
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog, configured_catalog
 from source_posthog.command import version as version_module
+from source_posthog.command.console import Console
 from source_posthog.command.entrypoint import execute, of_one_form
 
 SAMPLE = Path(__file__).parent / "sample_files" / "configured_catalog.json"
@@ -108,6 +111,15 @@ def test_what_fails_without_messages_speaks_on_standard_error_and_leaves_standar
         status, errors = forked(line, str(out))
         assert (status, out.read_text(), errors.count("\n")) == (1, "", 1)
         assert re.match(rf"{TIME} ERROR {re.escape(error)}", errors)
+
+
+def test_nothing_that_is_logged_stands_in_an_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    for is_answer, has_messages in ((True, False), (False, True)):
+        with Console(is_answer=is_answer).instead():
+            logging.getLogger("airbyte").warning("a word")
+            PRINT_BUFFER.flush()
+        printed = capfd.readouterr()
+        assert ("a word" in printed.out, "a word" in printed.err) == (has_messages, is_answer)
 
 
 def test_help_prints_nothing_else(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from posthog_server import (
     throttled,
 )
 from source_posthog import SourcePosthog, engine
+from source_posthog.command.reader import OutputReader
 
 ENOUGH = 300.0  # seconds for a process to end, on a machine however busy; it would wait for 2,000 otherwise
 MORE_THAN_THE_QUEUE_HOLDS = 25_000
@@ -200,20 +201,35 @@ NO_ROOM = (
 )
 
 
-@pytest.mark.parametrize("command", ["read", "catalog", "--help", "spec"])
+@pytest.mark.parametrize("command", ["read", "catalog", "--help", "--version", "spec"])
 def test_a_full_disk_is_one_sentence(server: Moments, command: str, tmp_path: Path) -> None:
     files = {"config": config(server.url), "catalog": catalog("projects", "events")} if command == "read" else {}
-    assert forked(arguments(tmp_path, command, **files), "/dev/full") == (1, NO_ROOM)
+    never = {"source_posthog.command.reader.LONGEST_END": 10_000}  # it does not end just because time is up
+    assert forked(arguments(tmp_path, command, **files), "/dev/full", never) == (1, NO_ROOM)
 
 
 def test_a_file_that_may_not_grow_is_one_sentence_and_what_it_has_is_valid(server: Moments, tmp_path: Path) -> None:
     line = arguments(tmp_path, "read", config=config(server.url), catalog=catalog("events"))
     limit = 200_000
-    done = forked(line, str(tmp_path / "out"), largest=limit)
+    never = {"source_posthog.command.reader.LONGEST_END": 10_000}  # it does not end just because time is up
+    done = forked(line, str(tmp_path / "out"), never, largest=limit)
     assert done == (1, NO_ROOM.replace("No space left on device", "File too large"))
     *lines, last = (tmp_path / "out").read_bytes().split(b"\n")
     assert all(json.loads(one) for one in lines)
     assert limit - 20_000 < sum(map(len, [*lines, last])) + len(lines) <= limit
+
+
+def test_the_main_thread_is_woken_where_another_one_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(OutputReader, "_leave_soon", lambda _: None)
+    monkeypatch.setattr(OutputReader, "_wake_the_main_thread", lambda _: woken.append("main"))
+    reader = OutputReader()
+    reader.cannot_write(OSError(28, "No space left on device"))
+    assert (reader.status, woken) == (1, [])
+    thread = threading.Thread(target=reader.cannot_write, args=(OSError(28, "No space left on device"),))
+    thread.start()
+    thread.join()
+    assert woken == ["main"]
 
 
 def test_standard_output_that_is_closed_is_one_sentence() -> None:

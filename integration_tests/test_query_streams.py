@@ -53,6 +53,15 @@ def test_a_query_is_read_whole_in_every_project(posthog: PostHog, clickhouse: Cl
     assert len([body for body in asked if "ORDER BY" not in body["query"]["query"]]) == 2
 
 
+def test_each_query_has_columns_of_its_own(posthog: PostHog) -> None:
+    other = {"name": "others", "query": "SELECT 'x' AS other", "primary_key": ["other"]}
+    output = run("discover", config=config(URL, queries=[VISITS, other]))
+    (found,) = output.of("CATALOG")
+    columns = {one["name"]: set(one["json_schema"]["properties"]) for one in found["streams"]}
+    assert columns["others"] == {"other", "project_id"}
+    assert columns["visits"] == {*COLUMNS, "project_id"}
+
+
 def test_columns_may_have_any_name(posthog: PostHog) -> None:
     del posthog.account.projects[8]
     posthog.query_cap = 100

@@ -136,6 +136,10 @@ def test_a_budget_of_bytes_that_is_used_up_is_waited_for_as_long_as_it_says(
     assert_whole(output, posthog, "query")
     assert len(waits) == 2
     assert all(1800 <= wait <= 1800 * 1.1 + 3 for wait in waits)
+    assert any(
+        "asking again in 3" in line and "The project has used up the bytes that PostHog lets API queries read" in line
+        for line in output.logs
+    )
 
 
 def test_a_budget_of_bytes_that_stays_used_up_ends_with_its_own_advice(posthog: PostHog, waits: list[float]) -> None:

@@ -3,7 +3,6 @@
     PostHogError              a stream, or a part of it, could not be read; in words for whoever runs the sync
         Outage                PostHog is of no use at the moment, whatever it is asked
         NestedTooDeeply       an answer cannot be emitted
-        UnknownObject         PostHog does not have what a stream reads, in whatever project
         QueryError            a query of the user's own cannot be read as it is
     requests.RequestException
         RedirectRefused       PostHog sends us to another place
@@ -95,10 +94,6 @@ class Outage(PostHogError):
     """Nothing more can be read, or nothing more of a stream: the same sentence for every request, wherever it was."""
 
 
-class UnknownObject(PostHogError):
-    """PostHog does not have what a stream reads, in whatever project."""
-
-
 class NestedTooDeeply(PostHogError):
     """An answer cannot be emitted as records, or not all of it; asking again would not change it."""
 
@@ -108,8 +103,7 @@ def located(error: AirbyteTracedException, where: Where, then: str = "") -> Post
     if isinstance(error, Outage):
         return error
     reason = error.reason if isinstance(error, PostHogError) else str(error)
-    kind = UnknownObject if isinstance(error, UnknownObject) else PostHogError
-    return kind(reason, error.failure_type, where, then, error.internal_message, error)
+    return PostHogError(reason, error.failure_type, where, then, error.internal_message, error)
 
 
 def error_trace(error: AirbyteTracedException, stream: str = "") -> AirbyteMessage:

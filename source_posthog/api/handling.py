@@ -21,7 +21,6 @@ from source_posthog.api.errors import (
     PostHogError,
     RedirectRefused,
     UnknownModifiers,
-    UnknownObject,
 )
 from source_posthog.api.health import Trouble, is_success, meant_status, trouble_of
 from source_posthog.api.sync import Sync
@@ -41,13 +40,11 @@ class PostHogErrorHandler(DefaultErrorHandler):
         unretried_codes: the statuses of an answer that is not asked for again: whoever asked may ask for less, or do
             without it. With any, a read that times out is such an answer too.
         is_array: a good answer may be an array of rows by itself.
-        needs: what a PostHog needs to have what the stream asks for; "" where all have it.
         make_response_filters: None where they are there already.
     """
 
     unretried_codes: list[int] = field(default_factory=list)
     is_array: bool = False
-    needs: str = ""
     make_response_filters: Callable[[], list[HttpResponseFilter]] | None = None
     sync: Sync = field(default_factory=Sync)
 
@@ -66,15 +63,8 @@ class PostHogErrorHandler(DefaultErrorHandler):
         resolution = self._resolution(response_or_exception)
         if resolution.response_action == ResponseAction.FAIL:
             words = trouble_of(response_or_exception, self.sync.answers).words
-            error = UnknownObject if self._is_unknown(response_or_exception) else PostHogError
-            raise error(resolution.error_message or words, resolution.failure_type or FailureType.system_error)
+            raise PostHogError(resolution.error_message or words, resolution.failure_type or FailureType.system_error)
         return resolution
-
-    def _is_unknown(self, response_or_exception: requests.Response | Exception | None) -> bool:
-        """Whether PostHog says that it has no such object, in whatever project."""
-        if not self.needs or not isinstance(response_or_exception, requests.Response):
-            return False
-        return self.sync.answers.code(response_or_exception) == "not_found"
 
     def _resolution(self, response_or_exception: requests.Response | Exception | None) -> ErrorResolution:
         if isinstance(response_or_exception, requests.Response) and is_success(response_or_exception):

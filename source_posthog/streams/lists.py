@@ -10,7 +10,7 @@ from airbyte_cdk.sources.declarative.retrievers import SimpleRetriever
 from airbyte_cdk.sources.types import Record, StreamSlice
 
 from source_posthog.api.answers import offset
-from source_posthog.api.errors import Skipped, UnknownObject, Where, one_line
+from source_posthog.api.errors import Skipped, Where, one_line
 from source_posthog.api.requester import PostHogRequester
 from source_posthog.api.sync import Sync
 from source_posthog.exact.errors import Unanswered
@@ -109,16 +109,7 @@ class ListRetriever(SimpleRetriever):
             self.sync.log.project_done(self.name)
         except Skipped:
             pass
-        except UnknownObject as error:
-            if not self._is_told(error, unemitted.where):
-                raise
         unemitted.require_none()
-
-    def _is_told(self, error: UnknownObject, where: Where) -> bool:
-        """Whether another project or organization has failed with the same; `check` and other streams ask each."""
-        if self.sync.is_check or not (where.project or where.organization):
-            return False
-        return self.sync.once(("is unknown", self.name), lambda: error) is not error
 
     def _records_of(
         self, records_schema: Mapping[str, Any], stream_slice: StreamSlice | None, unemitted: Unemitted

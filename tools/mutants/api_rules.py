@@ -93,6 +93,13 @@ REFUSALS = [
     Rule(
         "its budget has advice of its own",
         HEALTH,
+        "by_code = {BUDGET_EXCEEDED: OVER_BUDGET, ",
+        "by_code = {",
+        REFUSALS_TESTS,
+    ),
+    Rule(
+        "and says so while it is waited for",
+        HEALTH,
         "over_budget = answers.code(response) == BUDGET_EXCEEDED",
         "over_budget = False",
         REFUSALS_TESTS,
