@@ -97,6 +97,8 @@ REFUSALS = [
         "by_code = {",
         REFUSALS_TESTS,
     ),
+    Rule("too many bytes have advice of their own", HEALTH, "TOO_MANY_BYTES: TOO_HEAVY, ", "", REFUSALS_TESTS),
+    Rule("and so has no database", HEALTH, ", DATABASE_UNAVAILABLE: UNAVAILABLE", "", REFUSALS_TESTS),
     Rule(
         "and says so while it is waited for",
         HEALTH,
