@@ -20,7 +20,6 @@ LIST_RULES = (
         "return None",
         LIST_TESTS,
     ),
-    Rule("and by each stream that needs it", LISTS, " or not (where.project or where.organization):", ":", LIST_TESTS),
     Rule("an array is a list of group types only", HANDLING, "if self.is_array:", "if True:", LIST_TESTS),
     Rule("archived experiments are read too", MANIFEST, 'values: ["", "true"]', 'values: [""]', LIST_TESTS),
     Rule("properties of groups are read too", MANIFEST, "session, group_0, ", "session, ", LIST_TESTS),
