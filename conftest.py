@@ -13,7 +13,7 @@ from tools.proof import FAST, LONG, covering
 TOGETHER = (
     "ecosystem_tests/test_image.py",
     "ecosystem_tests/test_earlier_versions.py",
-    "integration_tests/test_storage_order_clickhouse.py",
+    "ecosystem_tests/test_storage_order_clickhouse.py",
 )
 
 

@@ -34,10 +34,10 @@ def varied() -> Account:
     rng = random.Random(26)
     events = {
         project: [
-            *make_events(600, rng, start=START, span=50 * DAY, project=project, anonymous=0.5),
+            *make_events(200, rng, start=START, span=50 * DAY, project=project, anonymous=0.5),
             *make_events(230, rng, start=START + 30 * DAY, span=1, project=project, anonymous=0.5),
             *make_events(130, rng, start=START + 31 * DAY + 137, span=900, project=project, anonymous=0.5),
-            *make_events(900, rng, start=START + 40 * DAY, span=HOUR, project=project, anonymous=0.5),
+            *make_events(350, rng, start=START + 40 * DAY, span=HOUR, project=project, anonymous=0.5),
         ]
         for project in ZONES
     }

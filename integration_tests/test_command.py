@@ -18,7 +18,7 @@ from airbyte_cdk.models import Type
 from airbyte_cdk.utils import AirbyteTracedException
 
 from integration_tests.harness.connector import arguments, catalog, config, run_command
-from integration_tests.harness.forked import COMMAND, forked, started, status_of
+from integration_tests.harness.forked import COMMAND, forked, run_forked, started, status_of
 from posthog_server import Fault, Key, PostHogServer, account_with, event, missing_scope
 from posthog_server.api import STREAMS
 from source_posthog import SourcePosthog, configured_catalog
@@ -137,8 +137,9 @@ def test_python_has_the_same_catalog(server: PostHogServer) -> None:
 
 
 def test_version_says_name_and_version() -> None:
-    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"source-posthog {version('source-posthog')}")
+    printed, status = run_forked(["--version"], {})
+    assert printed.startswith(f"source-posthog {version('source-posthog')}")
+    assert status == 0
 
 
 def test_help_names_all_commands(capsys: pytest.CaptureFixture[str]) -> None:

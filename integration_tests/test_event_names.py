@@ -70,6 +70,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("before", "after", "said"), CHANGES.values(), ids=CHANGES)
 def test_the_state_stays_valid_and_the_log_says_once_which_earlier_events_are_not_read(
     before: dict[str, Any], after: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
@@ -106,6 +107,7 @@ def test_without_names_nothing_is_added_to_the_state() -> None:
     assert all(state.keys() <= {"7"} for state in connected.sync(LATER + HOUR).states)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("stated", ["x", [], {"include": 5}, {"timestamp": "2026-01-01"}, None])
 def test_a_filter_in_the_state_that_was_edited_is_no_reason_to_fail(stated: Any) -> None:
     connected = connection()
@@ -131,6 +133,7 @@ def test_check_asks_for_the_events_that_are_wanted(way: Way) -> None:
 ODD = [" paid ", "nul\0", "a\nb", "'", "\\", "{x}", "{{ 1 + 1 }}", "é😀", "\u2028", "%_"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", ODD)
 def test_names_are_taken_as_they_are(name: str) -> None:
     posthog = PostHog(account(Project(7, events=EventTable([event(NOW - DAY, event=one) for one in ("paid", name)]))))

@@ -250,6 +250,7 @@ def test_every_request_has_a_timeout_to_connect_and_one_to_read(
 # --- too slow
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("asked", ["events", "query"])
 @pytest.mark.parametrize(
     "fault", [too_slow(), estimated_too_slow(), out_of_memory(), html(524)], ids=["504", "512", "513", "524"]

@@ -130,7 +130,7 @@ def test_events_that_arrive_behind_the_reading_are_read_by_the_next_sync() -> No
         first = read(server, "events")
         made.projects[7].add_events(late)
         second = read(server, "events", state=first.state)
-    again = {key for key in first.keys("events") if key in set(second.keys("events"))}
+    again = set(first.keys("events")) & set(second.keys("events"))
     assert set(first.keys("events")) | set(second.keys("events")) == set(expected_keys(made)["events"])
     assert again <= {(7, e.id) for e in made.projects[7].events if e.at >= newest - 3600 * SECOND}
     assert len(again) == 2  # tied with the state

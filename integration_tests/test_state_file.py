@@ -263,6 +263,7 @@ def test_a_query_that_begins_anew_or_cannot_go_on_is_warned_of(clickhouse: Click
 # --- odd values
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "value", [5, 0, 1e300, True, "", "now", [], ["2026-01-01T00:00:00Z"], {}, {"timestamp": "2026-01-01T00:00:00Z"}]
 )

@@ -135,6 +135,7 @@ def timestamps(output: Output) -> dict[str, str]:
 # --- properties that cannot be read
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("stored", "properties"), READ.values(), ids=READ)
 def test_properties_that_are_an_object_in_another_form_are_read_exactly(
     way: Way, stored: str, properties: Mapping[str, Any]
@@ -148,6 +149,7 @@ def test_properties_that_are_an_object_in_another_form_are_read_exactly(
     assert warnings(output) == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("stored", UNREAD.values(), ids=UNREAD)
 def test_an_event_whose_properties_cannot_be_read_is_emitted_with_their_text(way: Way, stored: str) -> None:
     made = some()

@@ -186,6 +186,9 @@ class Engine(YamlDeclarativeSource):
         catalog: what is to be read; None where nothing is.
         state: where an earlier sync ended.
         sync: of another engine, to know what that knows.
+
+    Attributes:
+        declared: the streams as the manifest declares them for the configuration, with one for each query in it.
     """
 
     def __init__(
@@ -204,26 +207,24 @@ class Engine(YamlDeclarativeSource):
         self._output = Output(self.sync.log.idle)
         self._connector_state_manager = _state_manager(state, catalog)
         self._message_repository = ConcurrentMessageRepository(self._output, InMemoryMessageRepository(Level.INFO))
-        self._constructor = ComponentFactory(
+        self._constructor = self._factory = ComponentFactory(
             self.sync,
             message_repository=self._message_repository,
             connector_state_manager=self._connector_state_manager,
             configured_catalog=catalog,
         )
+        manifest = self.resolved_manifest
+        queries = self._dynamic_stream_configs(manifest, with_dynamic_stream_name=True)
+        self.declared = self._stream_configs(manifest) + queries
 
     @property
     def config(self) -> Mapping[str, Any]:
         """As the manifest normalizes it, with a value for each option that has a default."""
         return self._config
 
-    def declared(self) -> list[dict[str, Any]]:
-        """The streams as the manifest declares them for the configuration, with one for each query in it."""
-        manifest = self.resolved_manifest
-        return self._stream_configs(manifest) + self._dynamic_stream_configs(manifest, with_dynamic_stream_name=True)
-
     @property
     def names(self) -> list[str]:
-        return [stream["name"] for stream in self.declared()]
+        return [stream["name"] for stream in self.declared]
 
     @property
     def query_names(self) -> set[str]:
@@ -238,7 +239,8 @@ class Engine(YamlDeclarativeSource):
 
     def built(self, names: Collection[str] | None = None) -> list[AbstractStream]:
         """The streams with these names, or all, with their components."""
-        streams = [one for one in self.declared() if names is None or one["name"] in names]
+        wanted = [one for one in self.declared if names is None or one["name"] in names]
+        streams = self._factory.without_later(wanted, self._config)  # the CDK copies all that is in them
         self._prepare_for_stream_build()
         return self._create_streams(streams, streams)
 
@@ -316,7 +318,7 @@ class Engine(YamlDeclarativeSource):
 
     def retention(self) -> Retention:
         """What warns of events that no longer exist."""
-        (events,) = [stream for stream in self.declared() if stream["name"] == "events"]
+        (events,) = [stream for stream in self.declared if stream["name"] == "events"]
         asking = events["retriever"]["project_requester"]
         requester = self._constructor.create_component(CustomRequester, asking, self._config)
         return Retention(requester, self.config["start_date"])

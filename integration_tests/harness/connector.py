@@ -1,6 +1,7 @@
 """Runs the connector as its users do, and reads what it printed."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -26,6 +27,7 @@ from posthog_server.extra import EXTRA, extra_rows
 from source_posthog import SourcePosthog
 
 START_DATE = "2026-01-01T00:00:00Z"
+AIRBYTE = logging.getLogger("airbyte")
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ def new_source() -> SourcePosthog:
 
 def run(command: str, *flags: str, **files: Any) -> Output:
     """`launch(SourcePosthog(), [command, ...])` in this process."""
-    printed, status = StringIO(), 0
+    printed, status, level = StringIO(), 0, AIRBYTE.level
     # The CDK prints to the interpreter's original stdout.
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(printed), patch("sys.__stdout__", printed):
         try:
@@ -250,6 +252,8 @@ def run(command: str, *flags: str, **files: Any) -> Output:
         except AirbyteTracedException as error:
             error.emit_message()
             status = 1
+        finally:
+            AIRBYTE.setLevel(level)  # `--debug` sets it for the process
     return output(printed.getvalue(), status)
 
 

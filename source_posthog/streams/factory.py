@@ -42,15 +42,15 @@ class ComponentFactory(ModelToComponentFactory):
     def create_component(
         self, model_type: type[Any], component_definition: Mapping[str, Any], config: Config, **kwargs: Any
     ) -> Any:
-        return super().create_component(model_type, self._without_later(component_definition, config), config, **kwargs)
+        return super().create_component(model_type, self.without_later(component_definition, config), config, **kwargs)
 
-    def _without_later(self, definition: Any, config: Config) -> Any:
+    def without_later(self, definition: Any, config: Config) -> Any:
         """`definition`, in which a function stands for each component that is made later."""
         if isinstance(definition, list):
-            return [self._without_later(one, config) for one in definition]
+            return [self.without_later(one, config) for one in definition]
         if not isinstance(definition, Mapping):
             return definition
-        found = {name: self._without_later(value, config) for name, value in definition.items() if name not in LATER}
+        found = {name: self.without_later(value, config) for name, value in definition.items() if name not in LATER}
         for name in LATER:
             if later := definition.get(name):
                 found[f"make_{name}"] = cache(partial(self._made, later, config))

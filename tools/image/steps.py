@@ -1,5 +1,6 @@
 """What is tried in an image, by whatever runs it: an engine, or the Dockerfile's steps without one."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,5 @@ def _checks(execute: Execute, options: dict[str, Any]) -> Iterator[str]:
 def _same(stream: str, got: list[Any], wanted: list[Any]) -> None:
     """Raises AssertionError with some of the ids that differ."""
     if got != wanted:
-        missing = [key for key in wanted if key not in set(got)]
-        extra = [key for key in dict.fromkeys(got) if got.count(key) > wanted.count(key)]
+        missing, extra = list(Counter(wanted) - Counter(got)), list(Counter(got) - Counter(wanted))
         raise AssertionError(f"{stream}: missing {missing[:5]} ({len(missing)}), extra {extra[:5]} ({len(extra)})")
