@@ -22,7 +22,8 @@ test: $(STAMP)
 test-fast: $(STAMP)
 	@PROOF=fast $(BIN)/python -m pytest -n auto --dist worksteal unit_tests integration_tests/test_python_api.py
 
-# What needs other programs (PyAirbyte, Dagster, Postgres, the steps of the image), and the documents.
+# What needs other programs (PyAirbyte, Dagster, Postgres, the steps of the image, the costs of ClickHouse), and the
+# documents.
 ecosystem: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadscope ecosystem_tests
 
