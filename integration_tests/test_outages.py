@@ -24,6 +24,7 @@ from posthog_server import (
     disconnect,
     html,
     make_events,
+    make_persons,
     make_rows,
     microseconds,
     reset,
@@ -110,6 +111,16 @@ def test_a_list_that_is_down_ends_its_own_stream_while_the_others_are_read(waits
     assert output.status == 1
     assert {one: output.keys(one) for one in LISTS} == {one: expected[one] for one in LISTS}
     assert any("no usable answer for" in error for error in output.errors)
+
+
+def test_what_follows_a_list_that_is_down_is_read(waits: list[float]) -> None:
+    with PostHogServer(made := account_of(80)) as server:
+        made.projects[7].persons = make_persons(3, random.Random(1), 7)
+        server.posthog.faults.add(Fault(stream="events", times=None, **busy()))
+        output = read(server, "events", "persons")
+        assert server.posthog.count("events") < 150
+        assert output.keys("persons") == expected_keys(made)["persons"]
+    assert any("no usable answer for 10 minutes, the last one: HTTP 503" in error for error in sentences(output))
 
 
 def test_a_posthog_that_answers_now_and_then_is_not_given_up(waits: list[float]) -> None:

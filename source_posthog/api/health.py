@@ -146,7 +146,8 @@ class Health:
     """What all requests of a sync know of PostHog.
 
     Each request has limits of its own. An account with a thousand projects would meet them a thousand times where
-    PostHog is down, so the time without a usable answer is counted for all of them together, and for each stream.
+    PostHog is down, so the time without a usable answer is counted for all of them together, and for each stream. One
+    stream in trouble says nothing of the others, though: those that follow it may not have been asked for yet.
 
     Its methods are called from many threads.
     """
@@ -155,6 +156,7 @@ class Health:
         self._lock = threading.Lock()
         # By stream: since when there is trouble of a kind, and when there was last.
         self._spells: dict[str, dict[TroubleKind, tuple[float, float]]] = defaultdict(dict)
+        self._in_trouble: set[str] = set()  # streams, since the last usable answer of any
         self._outages: dict[str, str] = {}  # by stream, the sentence
 
     def recovered(self, stream: str) -> None:
@@ -162,6 +164,7 @@ class Health:
         with self._lock:
             self._spells[ALL].clear()
             self._spells[stream].clear()
+            self._in_trouble.clear()
 
     def require(self, stream: str) -> None:
         """Raise Outage if nothing more is to be asked for in `stream`."""
@@ -174,9 +177,11 @@ class Health:
         """There was an answer of no use for `stream`, or none. Raises Outage where that has lasted for too long."""
         kind = TroubleKind.of(trouble)
         with self._lock:
+            self._in_trouble.add(stream)
             for scope in (ALL, stream):
                 if self._seconds(self._spells[scope], kind) >= kind.value:
-                    self._outages.setdefault(scope, _outage_sentence(scope, kind, trouble))
+                    ended = scope if len(self._in_trouble) > 1 else stream
+                    self._outages.setdefault(ended, _outage_sentence(scope, kind, trouble))
         self.require(stream)
 
     @staticmethod

@@ -45,6 +45,14 @@ WAITED = [
 HEALTHY = [
     Rule("an outage ends all streams", HEALTH, "self._outages.get(ALL) or ", "", SPELLS),
     Rule("a stream has an outage of its own", HEALTH, "for scope in (ALL, stream):", "for scope in (ALL,):", SPELLS),
+    Rule(
+        "one stream says nothing of others",
+        HEALTH,
+        "ended = scope if len(self._in_trouble) > 1 else stream",
+        "ended = scope",
+        SPELLS,
+    ),
+    Rule("a usable answer ends the trouble of all", HEALTH, "            self._in_trouble.clear()\n", "", SPELLS),
     Rule("a usable answer ends a spell", HEALTH, "            self._spells[stream].clear()\n", "", SPELLS),
     Rule("a throttle says that PostHog is up", HEALTH, "spell.pop(TroubleKind.FAULT, None)", "pass", SPELLS),
     Rule("too slow is given up after an hour", HEALTH, "TOO_SLOW = HOUR", "TOO_SLOW = 5 * HOUR", SPELLS),

@@ -40,9 +40,28 @@ def minutes_until_outage(health: Health, time: Time, trouble: Trouble) -> int:
 )
 def test_trouble_of_each_kind_may_last_for_its_time(time: Time, trouble: Trouble, minutes: int) -> None:
     health = Health()
+    health.troubled("cohorts", trouble)
     assert minutes_until_outage(health, time, trouble) == minutes
     with pytest.raises(Outage):
+        health.require("persons")
+
+
+def test_of_a_stream_that_was_not_asked_for_nothing_is_known(time: Time) -> None:
+    health = Health()
+    assert minutes_until_outage(health, time, FAULT) == 10
+    health.require("persons")
+    with pytest.raises(Outage, match="no usable answer for 10 minutes"):
+        health.troubled("persons", FAULT)
+    with pytest.raises(Outage):
         health.require("cohorts")
+
+
+def test_streams_that_were_in_trouble_before_a_usable_answer_do_not_count(time: Time) -> None:
+    health = Health()
+    health.troubled("cohorts", FAULT)
+    health.recovered("projects")
+    assert minutes_until_outage(health, time, FAULT) == 10
+    health.require("cohorts")
 
 
 def test_of_the_time_in_which_nothing_was_asked_nothing_is_known(time: Time) -> None:
