@@ -138,6 +138,16 @@ def test_pages_that_are_too_large_are_asked_for_with_fewer_rows(monkeypatch: pyt
     assert (sizes[0], min(sizes)) == (1000, 3)
 
 
+def test_a_state_in_the_future_is_warned_of() -> None:
+    server = posthog(*logged(3))
+    past, ahead = "2026-06-01T00:00:00Z", "2121-01-01T00:00:00Z"
+    for at, said in ((past, 0), (ahead, 1)):
+        output = read(server, STREAM, state={STREAM: {"7": {"created_at": at}}})
+        warnings = [line for line in output.logs if "is in the future (2121-01-01T00:00:00Z): nothing of it" in line]
+        assert (output.status, len(warnings)) == (0, said)
+        assert all(line.startswith("Stream activity_log: the state of project 7 is") for line in warnings)
+
+
 def test_a_project_that_is_gone_in_the_middle_keeps_its_state() -> None:
     server = posthog(*logged(46), extra_cap=5)
     server.faults.add(Fault(stream=STREAM, skip=3, times=None, **not_found()))

@@ -1,17 +1,23 @@
 """The partitions and the state of a list that is incremental by an instant of its rows."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
+from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.types import StreamSlice
 
+from source_posthog.api import clock
 from source_posthog.api.errors import PostHogError, Where, one_line
 from source_posthog.exact.instants import instant, iso
 from source_posthog.streams.event_windows import declared_duration
 from source_posthog.streams.lists import ListRetriever
 from source_posthog.streams.query_cursor import QueryCursor
+
+logger = logging.getLogger("airbyte")
 
 
 @dataclass
@@ -23,6 +29,22 @@ class TimeCursor(QueryCursor):
 
     A row becomes visible some time after its instant, and not in the order of the instants, hence the lookback.
     """
+
+    def bind(
+        self,
+        stream_name: str,
+        is_incremental: bool,
+        state_manager: ConnectorStateManager,
+        message_repository: MessageRepository,
+    ) -> None:
+        super().bind(stream_name, is_incremental, state_manager, message_repository)
+        for partition, entry in self._entries.items():
+            value = entry.get(self.column)
+            if value and instant(value) > clock.now():
+                logger.warning(
+                    f"Stream {stream_name}: the state of {self.parents.key.removesuffix('_id')} {partition} is in the "
+                    f"future ({value}): nothing of it is read until then. Correct the state, or clear the stream."
+                )
 
     @property
     def margin(self) -> timedelta:
