@@ -59,11 +59,19 @@ class QueryCursor(Cursor, PartitionRouter):
         for project, entry in (self._states.given if is_incremental else {}).items():
             if not isinstance(entry, Mapping) or not self._is_valid(entry.get(self.column)):
                 raise PostHogError(
-                    f"The state of {self.parents.key.removesuffix('_id')} {project} in stream {stream_name} is not "
-                    f'valid: it must be {{"{self.column}": ...}}. Correct the state, or clear the stream.',
+                    f"The state of {self._named(project)} in stream {stream_name} is not valid: it must be "
+                    f'{{"{self.column}": ...}}. Correct the state, or clear the stream.',
                     FailureType.config_error,
                 )
             self._entries[project] = dict(entry)
+        self._review(stream_name)
+
+    def _review(self, stream_name: str) -> None:
+        """Say what is odd in the entries of the state, and drop what is of no use."""
+
+    def _named(self, partition: str) -> str:
+        """As in a sentence: project 7."""
+        return f"{self.parents.key.removesuffix('_id')} {partition}"
 
     def _is_valid(self, value: Any) -> bool:
         """Whether a state can have this `value` of the cursor."""

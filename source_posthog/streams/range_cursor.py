@@ -6,9 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.message import MessageRepository
-
 from source_posthog.exact.instants import earlier, instant, iso
 from source_posthog.streams.event_windows import declared_duration
 from source_posthog.streams.query_cursor import QueryCursor
@@ -38,19 +35,12 @@ class RangeCursor(QueryCursor):
 
     late: str = ""
 
-    def bind(
-        self,
-        stream_name: str,
-        is_incremental: bool,
-        state_manager: ConnectorStateManager,
-        message_repository: MessageRepository,
-    ) -> None:
-        super().bind(stream_name, is_incremental, state_manager, message_repository)
+    def _review(self, stream_name: str) -> None:
         for project in [project for project, entry in self._entries.items() if not self._is_about_all(entry)]:
             del self._entries[project]
             logger.info(
-                f"Stream {stream_name}, project {project}: the state does not cover the range from `start_date` to "
-                "`end_date`, so all of that range is read."
+                f"Stream {stream_name}, {self._named(project)}: the state does not cover the range from `start_date` "
+                "to `end_date`, so all of that range is read."
             )
 
     def values(self, project: str) -> Mapping[str, str]:

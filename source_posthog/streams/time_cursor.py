@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.sources.message import MessageRepository
 from airbyte_cdk.sources.types import StreamSlice
 
 from source_posthog.api import clock
@@ -30,20 +28,13 @@ class TimeCursor(QueryCursor):
     A row becomes visible some time after its instant, and not in the order of the instants, hence the lookback.
     """
 
-    def bind(
-        self,
-        stream_name: str,
-        is_incremental: bool,
-        state_manager: ConnectorStateManager,
-        message_repository: MessageRepository,
-    ) -> None:
-        super().bind(stream_name, is_incremental, state_manager, message_repository)
+    def _review(self, stream_name: str) -> None:
         for partition, entry in self._entries.items():
             value = entry.get(self.column)
             if value and instant(value) > clock.now():
                 logger.warning(
-                    f"Stream {stream_name}: the state of {self.parents.key.removesuffix('_id')} {partition} is in the "
-                    f"future ({value}): nothing of it is read until then. Correct the state, or clear the stream."
+                    f"Stream {stream_name}: the state of {self._named(partition)} is in the future ({value}): nothing "
+                    "of it is read until then. Correct the state, or clear the stream."
                 )
 
     @property
