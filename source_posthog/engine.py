@@ -207,7 +207,7 @@ class Engine(YamlDeclarativeSource):
         self._output = Output(self.sync.log.idle)
         self._connector_state_manager = _state_manager(state, catalog)
         self._message_repository = ConcurrentMessageRepository(self._output, InMemoryMessageRepository(Level.INFO))
-        self._constructor = self._factory = ComponentFactory(
+        self._constructor = factory = ComponentFactory(
             self.sync,
             message_repository=self._message_repository,
             connector_state_manager=self._connector_state_manager,
@@ -215,7 +215,9 @@ class Engine(YamlDeclarativeSource):
         )
         manifest = self.resolved_manifest
         queries = self._dynamic_stream_configs(manifest, with_dynamic_stream_name=True)
-        self.declared = self._stream_configs(manifest) + queries
+        self.declared: list[dict[str, Any]] = factory.without_later(
+            self._stream_configs(manifest) + queries, self._config
+        )
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -239,8 +241,7 @@ class Engine(YamlDeclarativeSource):
 
     def built(self, names: Collection[str] | None = None) -> list[AbstractStream]:
         """The streams with these names, or all, with their components."""
-        wanted = [one for one in self.declared if names is None or one["name"] in names]
-        streams = self._factory.without_later(wanted, self._config)  # the CDK copies all that is in them
+        streams = [one for one in self.declared if names is None or one["name"] in names]
         self._prepare_for_stream_build()
         return self._create_streams(streams, streams)
 

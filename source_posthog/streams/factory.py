@@ -39,13 +39,11 @@ class ComponentFactory(ModelToComponentFactory):
             if one.sync_mode == SyncMode.incremental
         }
 
-    def create_component(
-        self, model_type: type[Any], component_definition: Mapping[str, Any], config: Config, **kwargs: Any
-    ) -> Any:
-        return super().create_component(model_type, self.without_later(component_definition, config), config, **kwargs)
-
     def without_later(self, definition: Any, config: Config) -> Any:
-        """`definition`, in which a function stands for each component that is made later."""
+        """`definition`, in which a function stands for each component that is made later.
+
+        As streams are declared, before they are built: the CDK copies all that is in a definition.
+        """
         if isinstance(definition, list):
             return [self.without_later(one, config) for one in definition]
         if not isinstance(definition, Mapping):
@@ -62,7 +60,8 @@ class ComponentFactory(ModelToComponentFactory):
     def _made(self, definition: Any, config: Config) -> Any:
         if isinstance(definition, list):
             return [self._made(one, config) for one in definition]
-        return self.create_component(self.TYPE_NAME_TO_MODEL[definition["type"]], definition, config)
+        model_type = self.TYPE_NAME_TO_MODEL[definition["type"]]
+        return self.create_component(model_type, self.without_later(definition, config), config)
 
     def create_moving_window_call_rate_policy(self, model: Any, config: Config, **kwargs: Any) -> Any:
         """A policy of ours, in place of the CDK's."""
